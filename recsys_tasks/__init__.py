@@ -1,0 +1,1 @@
+"""A nightly recommender for shops: a behaviour log goes in, every shopper's lists come out."""

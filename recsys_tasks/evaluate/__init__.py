@@ -1,0 +1,1 @@
+"""Metrics, paired intervals, the window protocol and the gates."""

@@ -1,0 +1,1 @@
+"""Sources in, clean events and items out; what breaks a contract goes to quarantine with its reason."""

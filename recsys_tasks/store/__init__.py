@@ -1,0 +1,1 @@
+"""The serving database: tables, migrations, publish, rollback."""

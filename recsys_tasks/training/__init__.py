@@ -1,0 +1,1 @@
+"""Fitting the models, and launching it as a process group of its own."""
