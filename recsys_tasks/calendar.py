@@ -31,6 +31,11 @@ def night_of(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
 
 
+def days_before(instant: datetime, days: int, zone: ZoneInfo) -> datetime:
+    """The same time of day ``days`` business days earlier: a day of 23 or 25 hours counts as one day."""
+    return (instant.astimezone(zone) - timedelta(days=days)).astimezone(UTC)
+
+
 def days_between(first: date, last: date) -> Iterator[date]:
     """Every day from ``first`` to ``last``, both included."""
     for offset in range((last - first).days + 1):

@@ -14,6 +14,7 @@ Every error this package raises on purpose, grouped by what the operator should 
   + Busy               -- somebody else works on this night: wait
   + TrainingFailed     -- look at the training log
   + PublishRefused     -- the output looks wrong: look before publishing; yesterday's lists stay live
+  + StoreUnavailable   -- the serving database did not answer: retry
 
 ``exit_code`` is what the command line returns, so that a script can tell them apart.
 """
@@ -85,3 +86,9 @@ class PublishRefused(RecsysError):
     """The audit before the switch failed; the live lists were not touched."""
 
     exit_code = 8
+
+
+class StoreUnavailable(RecsysError):
+    """The serving database could not be reached, or the connection broke; what was live stays live."""
+
+    exit_code = 9

@@ -56,6 +56,7 @@ def _address(value: str) -> str:
 
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Address = Annotated[str, AfterValidator(_address)]
+Database = Annotated[str, AfterValidator(lambda value: value if value == "embedded" else _address(value))]
 
 
 class Section(BaseModel):
@@ -71,7 +72,8 @@ class SourceSettings(Section):
     url: Address | None = None
     """For sql: ``sqlite:///FILE``, or the name of an environment variable that holds a SQLAlchemy URL."""
     query: str | None = None
-    """For sql: the SELECT; an events query must use ``:start`` and ``:end`` (UTC instants, end exclusive)."""
+    """For sql: the SELECT; an events query must use ``:start`` and ``:end`` (end exclusive; PostgreSQL gets
+    them as instants, SQLite as text ``YYYY-MM-DD HH:MM:SS`` in ``time_zone``)."""
     path: str | None = None
     """For parquet and csv: a file or a glob; starts at the folder of shop.yaml; ``${NAME}`` is expanded."""
     columns: dict[str, str]
@@ -186,7 +188,15 @@ class EncoderSettings(Section):
     batch_texts: PositiveInt = 128
     learning_rate: PositiveFloat = 3e-5
     temperature: PositiveFloat = 0.05
-    sampled_negatives: PositiveInt = 1024
+    objective: Literal["history", "pairs"] = "history"
+    """Learn a shopper's next new items from the history, or the pairs of items from each other."""
+    popularity_in_logit: bool = False
+    """Let recent popularity explain its part of a choice (history objective): the text then learns only the rest."""
+    projection_steps: int = Field(default=100, ge=0)
+    """Steps that train the linear map behind the tuned encoder, which starts as the whitening; 0 leaves it alone."""
+    projection_learning_rate: PositiveFloat = 1e-3
+    sampled_negatives: PositiveInt = 4096
+    """Texts drawn as candidates of each of those steps; in the encoder's own steps half of the batch is drawn."""
     frozen_layers: int = Field(default=3, ge=0)
     """Layers whose weights stay as they are; their activations are computed once."""
     cold_share: Share = 0.1
@@ -210,6 +220,10 @@ class TowerSettings(Section):
     id_dropout: Share = 0.2
     """Share of item ids hidden in training, so that an item without history works from its text."""
     popularity_days: list[PositiveInt] = [7, 28]
+    targets: Literal["all", "new"] = "all"
+    """What an example's positives are: all that the shopper took, or only what was new to the shopper."""
+    max_examples: PositiveInt = 24_000
+    """Examples of an epoch; where there are more, they are drawn anew each epoch, newer ones more often."""
 
 
 class RankerSettings(Section):
@@ -221,8 +235,8 @@ class RankerSettings(Section):
     """Candidates of each source."""
     history_items: PositiveInt = 250
     """Items of the shopper's own history that compete for the list."""
-    max_users: PositiveInt = 1500
-    """Shoppers per cut the ranker learns from."""
+    max_users: PositiveInt = 600
+    """Shoppers per weekly cut the ranker learns from."""
 
 
 class GateSettings(Section):
@@ -238,6 +252,8 @@ class StoreSettings(Section):
     keep_generations: PositiveInt = 3
     max_shrink: Share = 0.2
     """Refuse lists that have this much fewer rows than what is live."""
+    max_short: Share = 0.01
+    """Refuse where more than this share of the lists is shorter than ``top_k``."""
 
 
 class Settings(BaseSettings):
@@ -254,7 +270,7 @@ class Settings(BaseSettings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     home: Path = Path(".recsys")
     """Where lake, artefacts and the embedded database lie; relative paths start at the folder of shop.yaml."""
-    database: str = "embedded"
+    database: Database = "embedded"
     """``embedded``, ``sqlite:///FILE``, or the name of an environment variable that holds a PostgreSQL URL."""
     time_zone: ZoneName = "UTC"
     schedule: str = "30 3 * * *"
@@ -294,8 +310,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
-        if self.database != "embedded":
-            _address(self.database)
         untargeted = set(self.target_events) - self.event_weights.keys()
         if untargeted:
             raise ValueError(f"target_events has {', '.join(sorted(untargeted))}, which event_weights lacks")

@@ -1,0 +1,61 @@
+# One set of commands, for people and for CI. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed
+SHOP ?= $(or $(RECSYS_SHOP),examples/complete_journey/shop.yaml)
+NIGHT ?=
+ARGS ?=
+
+export RECSYS_SHOP := $(abspath $(SHOP))
+# Idle OpenMP threads sleep: they would spin on cores that the other processes need.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: help install demo up down airflow test lint docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+install: $(STAMP) ## make .venv and install the pinned requirements
+
+$(STAMP): requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $(STAMP)
+
+demo: $(STAMP) ## run the demo shop's night through Airflow and print it (NIGHT=YYYY-MM-DD for another night)
+	@$(BIN)/python -m tools.demo $(if $(NIGHT),--night $(NIGHT))
+
+up: $(STAMP) ## start Airflow for SHOP=FILE (default: the demo shop); prints URL and password
+	@$(BIN)/python -m tools.embedded up
+
+down: $(STAMP) ## stop what `make up` started
+	@$(BIN)/python -m tools.embedded down
+
+airflow: $(STAMP) ## Airflow's own command line, e.g. ARGS="dags list-runs recsys_nightly"
+	@$(BIN)/python -m tools.embedded airflow $(ARGS)
+
+test: $(STAMP) ## run the tests (ARGS="tests/dags -k night" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## check style, types, and that docs/dags.md says what the DAGs say
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m tools.dag_docs --check
+
+docs: $(STAMP) ## write docs/dags.md again from the DAGs
+	@$(BIN)/python -m tools.dag_docs
+
+clean: ## stop the servers and remove everything that the other targets made
+	@if [ -x $(BIN)/python ]; then
+	  for shop in examples/*/shop.yaml; do $(BIN)/python -m tools.embedded down --shop $$shop >/dev/null || true; done
+	fi
+	rm -rf .venv .airflow .recsys .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find examples -name '.recsys' -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,57 @@
+"""The fields of the forms, each with a title, a sentence and bounds; Airflow refuses a value outside them."""
+
+from airflow.sdk import Param
+
+from recsys_tasks.steps import NIGHT_STEPS
+
+NIGHT = Param(
+    None,
+    title="Night",
+    description=(
+        "Business date to work on, YYYY-MM-DD, in the shop's zone. "
+        "Empty: the day before the schedule's latest tick. Refused in a backfill, whose runs have their own day."
+    ),
+    type=["null", "string"],
+    format="date",
+)
+
+FROM_STEP = Param(
+    None,
+    title="Start from step",
+    description=(
+        "Earlier steps are not run; what they made for this night when they last ran is used as it is. "
+        "Empty: run all of them (unchanged work is reused anyway)."
+    ),
+    type=["null", "string"],
+    enum=[None, *NIGHT_STEPS],
+)
+
+TOP_K = Param(
+    None,
+    title="List length",
+    description="Items per shopper, 1 to 500. Empty: what shop.yaml says.",
+    type=["null", "integer"],
+    minimum=1,
+    maximum=500,
+)
+
+PUBLISH = Param(
+    "live",
+    title="Publish",
+    description=(
+        "live: readers see tonight's lists once they pass the audit. "
+        "dry_run: lists are loaded and audited, readers keep the old ones. A backfill is always a dry run."
+    ),
+    type="string",
+    enum=["live", "dry_run"],
+)
+
+START = Param(
+    "warm",
+    title="Training starts",
+    description=(
+        "warm: from the newest accepted model of an earlier night. scratch: from the pretrained encoder and new towers."
+    ),
+    type="string",
+    enum=["warm", "scratch"],
+)

@@ -1,0 +1,66 @@
+"""A step of ``recsys_tasks`` as an Airflow task: one lazy import, one call."""
+
+import ast
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import XComArg, get_current_context, task
+
+from common.connections import fill_environment
+from common.night import BACKFILL, night_from, run_type
+from recsys_tasks.settings import Settings, load_settings
+
+# What a task hands on: names and a few figures, never rows. The rest lies in the night's records.
+HANDED_ON = ("step", "artefact", "reused", "seconds", "peak_mb")
+
+
+def step(name: str, **arguments: Any) -> XComArg:
+    """The task that runs ``recsys_tasks/steps/<name>.py`` for the run's night; its page is that module's docstring."""
+
+    @task(task_id=name, doc_md=step_doc(name), **arguments)
+    def body() -> dict[str, Any]:
+        # Heavy libraries start their threads here, behind the fork, and never in the DAG parser.
+        from recsys_tasks.steps.runner import run_step
+
+        context = get_current_context()
+        settings = open_shop()
+        facts = run_step(name, night_from(context, settings.zone), options_from(context))
+        return {key: facts[key] for key in HANDED_ON if key in facts}
+
+    return body()
+
+
+def open_shop() -> Settings:
+    """The shop's settings, its secrets filled in from Airflow Connections."""
+    settings = load_settings()
+    fill_environment(settings)
+    return settings
+
+
+def options_from(context: Mapping[str, Any]) -> Any:
+    """
+    What the form chose, as the steps take it.
+
+    A backfill works on the past, so its lists are loaded and audited but never go live.
+    """
+    from recsys_tasks.steps.job import Options
+
+    params = context["params"]
+    return Options(
+        from_step=params.get("from_step"),
+        top_k=params.get("top_k"),
+        publish="dry_run" if run_type(context) == BACKFILL else params.get("publish", "live"),
+        start=params.get("start", "warm"),
+        run_id=context["run_id"],
+    )
+
+
+def step_doc(name: str) -> str:
+    """The docstring of the step's module, read without importing it."""
+    package = find_spec("recsys_tasks.steps")
+    if package is None or package.origin is None:
+        return ""
+    source = Path(package.origin).with_name(f"{name}.py")
+    return ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""

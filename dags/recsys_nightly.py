@@ -1,0 +1,74 @@
+r"""
+### Nightly recommendations
+
+Turns one day of a shop's log into the lists its shoppers see next morning.
+
+**What it makes.** The day's events and the catalogue in the lake, pairs, an encoder (weekly), towers, a ranker
+(weekly), an index, the gate's decision, and one generation of lists in the serving database.
+
+**A new model makes lists only if the gate accepts it** on the last days, which it never saw. Otherwise the
+champion makes tonight's lists and the run goes on; that is no failure.
+
+**When a step fails**, yesterday's lists stay live. Errors in the data or in shop.yaml are not retried: the same
+input gives the same error. A source or database that does not answer is retried. Fix the cause, then clear the
+failed task: earlier work is reused. The next night waits while `extract_events` of the night before has not
+succeeded, because a day that is missing would be a hole in every later history; for a day that truly had no
+events, mark that task as success.
+
+**Running it again** changes nothing that is unchanged: an artefact with the same fingerprint is reused, another
+one is laid beside it.
+
+**By hand.** Press *Trigger*, fill in `night`. `from_step` starts in the middle. `publish: dry_run` makes lists that
+readers do not see. To go back to the lists before, use `recsys_rollback`.
+
+**Backfill.** One night after the other, so that each may start from the model of the night before; never live:
+
+    make airflow ARGS="backfill create --dag-id recsys_nightly --from-date 2017-11-01 --to-date 2017-11-15 \
+        --max-active-runs 1 --reprocess-behavior none"
+
+`--to-date D` is midnight of D: with a schedule later in the day, night D itself is left out. Give the day after.
+"""
+
+from airflow.sdk import chain, dag
+from common.defaults import MODEL_TASK, TASK_DEFAULTS
+from common.form import FROM_STEP, NIGHT, PUBLISH, START, TOP_K
+from common.schedule import shop_schedule
+from common.steps import step
+
+SCHEDULE = shop_schedule()
+
+
+@dag(
+    schedule=SCHEDULE.timetable,
+    start_date=SCHEDULE.first,
+    end_date=SCHEDULE.last,
+    catchup=False,
+    max_active_runs=1,  # two nights would race for the one pointer that readers follow
+    default_args=TASK_DEFAULTS,
+    doc_md=__doc__,
+    tags=["recsys", "night"],
+    params={"night": NIGHT, "from_step": FROM_STEP, "top_k": TOP_K, "publish": PUBLISH, "start": START},
+)
+def recsys_nightly() -> None:
+    chain(
+        # A day that was not extracted is a hole in every later history: the next night waits for it.
+        [step("extract_events", depends_on_past=True), step("extract_items")],
+        step("check_data"),
+        step("build_pairs"),
+        # Nothing is trained on pairs that the audit of time has not seen.
+        step("audit_time"),
+        step("finetune_encoder", **MODEL_TASK),
+        step("encode_items", **MODEL_TASK),
+        step("train_towers", **MODEL_TASK),
+        step("train_ranker", **MODEL_TASK),
+        step("build_index"),
+        step("evaluate"),
+        # The gate decides whose model makes the lists: nothing may stand between it and them.
+        step("gate"),
+        step("recommend"),
+        step("publish"),
+        step("report"),
+    )
+
+
+recsys_nightly()

@@ -1,0 +1,3 @@
+from recsys_tasks.cli import main
+
+main()

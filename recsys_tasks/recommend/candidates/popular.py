@@ -1,0 +1,42 @@
+"""What sold lately, in the order of the fallback ladder."""
+
+import numpy as np
+
+from recsys_tasks.recommend.log import Ints
+from recsys_tasks.recommend.proposals import Proposals, rank_within
+from recsys_tasks.recommend.shoppers import Shoppers, found
+
+NAME = "popular"
+
+
+def propose(shoppers: Shoppers, k: int, new_only: bool) -> Proposals:
+    """The first ``k`` of the popularity order that the shopper may be shown."""
+    everyone = np.arange(len(shoppers.ids))
+    return fill(shoppers, np.full(len(everyone), k), shoppers.seen if new_only else np.zeros(0, np.int64))
+
+
+def fill(shoppers: Shoppers, wanted: Ints, refused: Ints) -> Proposals:
+    """
+    ``wanted[b]`` items for each shopper of the batch, none whose key is among the sorted ``refused``.
+
+    The score is 1 / (1 + place in the order). Shoppers who are still short are asked again with twice the length,
+    so that one long history does not make everybody's search long.
+    """
+    order = shoppers.context.popularity.order
+    short, rows, width = np.flatnonzero(wanted > 0), [], int(wanted.max(initial=0)) + 20
+    while len(short):
+        width = min(width, len(order))
+        shopper, item = np.repeat(short, width), np.tile(order[:width], len(short))
+        free = ~found(refused, shoppers.key(shopper, item))[1]
+        shopper, item = shopper[free], item[free]
+        first = rank_within(shopper) <= wanted[shopper]
+        shopper, item = shopper[first], item[first]
+        got = np.bincount(shopper, minlength=len(wanted))
+        full = (got >= wanted) | (width == len(order))
+        rows.append(np.stack([shopper[full[shopper]], item[full[shopper]]]))
+        short, width = short[~full[short]], width * 2
+    shopper, item = np.concatenate(rows, axis=1) if rows else np.zeros((2, 0), np.int64)
+    by_shopper = np.argsort(shopper, kind="stable")
+    shopper, item = shopper[by_shopper], item[by_shopper]
+    score = 1.0 / (1.0 + shoppers.context.popularity.place[item])
+    return Proposals(shopper, item, score.astype(np.float32))

@@ -1,0 +1,122 @@
+"""
+The learned order of candidates: LightGBM's LambdaRank (Burges, 2010), kept as text.
+
+Two heads, one for lists that may repeat and one for items new to the shopper: a purchase made before says so much
+that a single model has little left to learn about the rest.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.recommend.features import NAMES
+from recsys_tasks.recommend.log import Floats, Ints
+from recsys_tasks.settings import RankerSettings
+from recsys_tasks.workspace import write_whole
+
+HEADS = ("all", "new")
+FEATURES = "features.json"
+# Fixed: sums of gradients depend on how rows are shared out.
+THREADS = 2
+# Below this many rows threads cost more than they bring.
+FEW_ROWS = 50_000
+PREDICT_ROWS = 1 << 18
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Training rows of R candidates in G groups (a shopper at a cut), the groups' rows together."""
+
+    values: Floats
+    labels: Ints
+    sizes: Ints
+
+    @classmethod
+    def joined(cls, parts: Sequence["Groups"]) -> "Groups":
+        return cls(
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.sizes for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """A booster a head, over the columns of ``features.NAMES``."""
+
+    boosters: dict[str, lightgbm.Booster]
+
+    def scores(self, values: Floats, new_only: bool) -> Floats | None:
+        """Higher is better, (R,); none where this head was not fitted."""
+        booster = self.boosters.get(HEADS[new_only])
+        if booster is None:
+            return None
+        scores = np.empty(len(values), np.float32)
+        for first in range(0, len(values), PREDICT_ROWS):
+            rows = slice(first, first + PREDICT_ROWS)
+            scores[rows] = booster.predict(values[rows], num_threads=_threads(len(values)))
+        return scores
+
+    def importance(self) -> dict[str, dict[str, float]]:
+        """Total gain of each feature, a head each, largest first."""
+        return {head: _gains(booster) for head, booster in self.boosters.items()}
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for head, booster in self.boosters.items():
+            write_whole(folder / f"ranker_{head}.txt", booster.model_to_string())
+        facts = {"names": NAMES, "heads": sorted(self.boosters), "importance": self.importance()}
+        write_whole(folder / FEATURES, json.dumps(facts, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Ranker":
+        """Raises MissingArtefact where it was fitted over other features than this code computes."""
+        facts = json.loads((folder / FEATURES).read_text(encoding="utf-8"))
+        if facts["names"] != list(NAMES):
+            raise MissingArtefact(
+                f"the ranker in {folder} reads other features than this version has: fit it anew"
+            )
+        files = {head: folder / f"ranker_{head}.txt" for head in facts["heads"]}
+        boosters = {head: lightgbm.Booster(model_file=str(file)) for head, file in files.items()}
+        return cls(boosters)
+
+
+def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> lightgbm.Booster:
+    """Settings measured to win; the same rows and seed give the same trees, bit for bit."""
+    data = lightgbm.Dataset(
+        groups.values, groups.labels, group=groups.sizes, feature_name=list(NAMES), free_raw_data=True
+    )
+    return lightgbm.train(
+        {
+            "objective": "lambdarank",
+            "lambdarank_truncation_level": 20,
+            "num_leaves": 15,
+            "learning_rate": 0.04,
+            "min_data_in_leaf": min(100, max(1, len(groups.labels) // 100)),
+            "lambda_l2": 5.0,
+            "feature_fraction": 0.5,
+            "bagging_fraction": 0.7,
+            "bagging_freq": 1,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": _threads(len(groups.labels)),
+            "verbosity": -1,
+        },
+        data,
+        num_boost_round=settings.trees,
+    )
+
+
+def _threads(rows: int) -> int:
+    return THREADS if rows > FEW_ROWS else 1
+
+
+def _gains(booster: lightgbm.Booster) -> dict[str, float]:
+    gains = zip(NAMES, booster.feature_importance("gain"), strict=True)
+    return {name: round(float(gain), 1) for name, gain in sorted(gains, key=lambda pair: (-pair[1], pair[0]))}

@@ -1,0 +1,66 @@
+"""
+What the ranker learns from: candidates as of a cut, labelled by what was taken in the days behind it.
+
+The base model saw nothing from the first cut on, so the candidates and features of a training group come about
+exactly as those of a night do: by the same code, from a snapshot as of the cut.
+"""
+
+import numpy as np
+import polars as pl
+
+from recsys_tasks.recommend.features import features
+from recsys_tasks.recommend.log import Bools, Ints, positions
+from recsys_tasks.recommend.night_model import OpenedNight
+from recsys_tasks.recommend.proposals import Proposals
+from recsys_tasks.recommend.ranker import Groups
+from recsys_tasks.recommend.shoppers import Shoppers, found
+
+# Candidates kept in a group beside those that were taken: enough to learn an order from, a quarter of the rows.
+NEGATIVES = 120
+
+
+def groups_at(
+    opened: OpenedNight, taken: pl.DataFrame, *, new_only: bool, max_users: int, seed: int
+) -> Groups | None:
+    """
+    The training groups of the cut that the model looks at; none where nobody took a candidate.
+
+    ``taken`` has user_id and item_id: the target events of the days behind the cut.
+    """
+    shoppers = Shoppers(opened.context, sample_users(taken["user_id"], max_users, seed))
+    vectors = opened.users(shoppers)
+    pool = opened.pool(shoppers, vectors, new_only).rows
+    label = found(_keys(shoppers, taken), shoppers.key(pool.shopper, pool.item))[1]
+    kept = _kept(pool, label, seed)
+    if not kept.any():
+        return None
+    # Over the whole pool, since ranks are features; the sample is taken afterwards.
+    values = features(pool, shoppers, vectors, opened.items)
+    sizes = np.unique(pool.shopper[kept], return_counts=True)[1]
+    return Groups(values[kept], label[kept].astype(np.int64), sizes)
+
+
+def sample_users(users: pl.Series, max_users: int, seed: int) -> pl.Series:
+    """At most ``max_users`` of the distinct ids, sorted; the same ones for the same seed."""
+    distinct = users.unique().sort()
+    if len(distinct) <= max_users:
+        return distinct
+    chosen = np.random.default_rng(seed).choice(len(distinct), max_users, replace=False)
+    return distinct.gather(np.sort(chosen))
+
+
+def _keys(shoppers: Shoppers, taken: pl.DataFrame) -> Ints:
+    shopper = positions(taken["user_id"], shoppers.ids)
+    item = positions(taken["item_id"], shoppers.context.items)
+    known = (shopper >= 0) & (item >= 0)
+    return np.unique(shoppers.key(shopper[known], item[known]))
+
+
+def _kept(pool: Proposals, label: Bools, seed: int) -> Bools:
+    """Of shoppers who took a candidate: what they took, and a sample of what they did not."""
+    size = int(pool.shopper.max(initial=-1)) + 1
+    hits = np.bincount(pool.shopper[label], minlength=size)
+    offered = np.bincount(pool.shopper[~label], minlength=size)
+    share = NEGATIVES / np.maximum(offered, 1)
+    drawn = np.random.default_rng(seed).random(len(label)) < share[pool.shopper]
+    return (hits[pool.shopper] > 0) & (label | drawn)

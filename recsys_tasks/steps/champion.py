@@ -1,0 +1,127 @@
+"""The two models a night knows: tonight's challenger, and the champion it must not be worse than."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.lake.snapshot import Snapshot
+from recsys_tasks.model.towers import TowerModel
+from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.recommend.context import Context
+from recsys_tasks.recommend.features import NAMES
+from recsys_tasks.recommend.model import Model, PopularModel
+from recsys_tasks.recommend.night_model import NightModel
+from recsys_tasks.recommend.ranker import Ranker
+from recsys_tasks.recommend.recommend import Recommender
+from recsys_tasks.steps.encode_items import vectors_for
+from recsys_tasks.steps.job import Job
+from recsys_tasks.workspace import Artefact
+
+log = logging.getLogger(__name__)
+
+# The code that turns a model into lists: part of the fingerprint of everything made of lists.
+LIST_ROOMS = ("recommend", "index", "model", "schema")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """``refs`` name its artefacts; ``is_popular`` where popularity of 7 days is the champion, and ``why``."""
+
+    model: Model
+    refs: dict[str, Any]
+    is_popular: bool
+    why: str
+
+
+def challenger_refs(job: Job) -> dict[str, str]:
+    """The artefacts of tonight's model. Raises MissingArtefact where a step has not run."""
+    found = {name: job.workspace.need(name, job.night) for name in ("towers", "vectors", "index")}
+    refs = {name: artefact.ref for name, artefact in found.items()}
+    return {
+        **refs,
+        "ranker": ranker_of(job).ref,
+        "encoder": str(found["vectors"].manifest["inputs"]["encoder"]),
+    }
+
+
+def challenger(job: Job) -> NightModel:
+    """Tonight's model, with tonight's index."""
+    refs = challenger_refs(job)
+    vectors = TextVectors.load(job.workspace.at(refs["vectors"]).path)
+    model = _night_model(job, refs, vectors)
+    index = ItemIndex.load(job.workspace.at(refs["index"]).path)
+    return NightModel(
+        model.ref, model.towers, vectors, model.ranker, model.settings, index, index_as_of=job.night.as_of
+    )
+
+
+def champion(job: Job) -> Champion:
+    """The newest accepted model of an earlier night; popularity of 7 days where there is none (any more)."""
+    decision = job.store.champion_before(job.night)
+    if decision is None:
+        return _popular("no earlier night's model was accepted yet")
+    refs = dict(decision.refs)
+    try:
+        encoder = job.workspace.at(refs["encoder"])
+        model = _night_model(job, refs, _vectors_of(job, encoder))
+    except MissingArtefact as gone:
+        log.warning("the champion of night %s cannot be loaded: %s", decision.night, gone)
+        return _popular(f"the accepted model of night {decision.night} is gone: {gone}")
+    return Champion(model, refs, False, f"accepted on night {decision.night}")
+
+
+def ranker_of(job: Job) -> Artefact:
+    """The ranker this night uses: its own, or the newest earlier one on nights that fit none."""
+    own = job.workspace.find("ranker", job.night)
+    earlier = None if job.night.is_every(job.settings.ranker.every_nights) else earlier_ranker(job)
+    found = earlier or own
+    if found is None:
+        raise MissingArtefact(f"night {job.night} has no ranker yet: run train_ranker first")
+    return found
+
+
+def earlier_ranker(job: Job) -> Artefact | None:
+    """The newest earlier night's ranker, unless it reads another encoder's vectors or other features than tonight."""
+    found = job.workspace.newest_before("ranker", job.night)
+    if found is None:
+        return None
+    encoder = job.workspace.need("vectors", job.night).manifest["inputs"]["encoder"]
+    metrics = found.metrics
+    fits = metrics.get("encoder") == encoder and metrics.get("features") == list(NAMES)
+    return found if fits else None
+
+
+def recommender(job: Job, model: Model, snapshot: Snapshot) -> Recommender:
+    """A model looking at a snapshot under the shop's rules: what every list of a night comes from."""
+    settings = job.settings
+    context = Context.open(snapshot, settings.rules, settings.event_weights, settings.target_events)
+    return Recommender(model, context)
+
+
+def _popular(why: str) -> Champion:
+    model = PopularModel()
+    return Champion(model, {"model": model.ref}, True, why)
+
+
+def _night_model(job: Job, refs: dict[str, Any], vectors: TextVectors) -> NightModel:
+    ranker = job.workspace.at(refs["ranker"])
+    return NightModel(
+        ref=refs["towers"],
+        towers=TowerModel.load(job.workspace.at(refs["towers"]).path),
+        vectors=vectors,
+        ranker=Ranker.load(ranker.path) if ranker.metrics["fitted"] else None,
+        settings=job.settings.ranker,
+    )
+
+
+def _vectors_of(job: Job, encoder: Artefact) -> TextVectors:
+    """Tonight's catalogue under the champion's own encoder."""
+    tonight = job.workspace.find("vectors", job.night)
+    if tonight is not None and tonight.manifest["inputs"]["encoder"] == encoder.ref:
+        return TextVectors.load(tonight.path)
+    items: pl.DataFrame = job.lake.catalogue(job.night.as_of)
+    return vectors_for(job, encoder, items)

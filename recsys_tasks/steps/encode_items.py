@@ -1,0 +1,73 @@
+"""The whitened text vector of every item of the night's catalogue."""
+
+import logging
+
+import numpy as np
+import polars as pl
+
+from recsys_tasks.errors import EmptyPartition
+from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.model.vector_cache import VectorCache, encode_cached
+from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING, caches, encoder_for, progress_lines
+from recsys_tasks.steps.job import Job
+from recsys_tasks.workspace import Artefact, Facts
+
+log = logging.getLogger(__name__)
+
+ROOMS = (
+    "model/encoder",
+    "model/vector_cache",
+    "model/vectors",
+    "model/whiten",
+    "schema",
+    "steps/encode_items",
+)
+
+
+def run(job: Job) -> Facts:
+    encoder = encoder_for(job)
+    with job.workspace.artefact(
+        "vectors",
+        job.night,
+        inputs={"encoder": encoder.ref, "items": job.lake.state(job.night)["items"]},
+        settings={},
+        rooms=ROOMS,
+        recorded=job.lake.versions(),
+    ) as draft:
+        facts: Facts = {}
+        if draft.is_new:
+            items = job.lake.snapshot(job.night.as_of).items
+            vectors, encoded = _vectors(job, encoder, items)
+            vectors.save(draft.path)
+            draft.metrics.update(items=len(items), texts=len(vectors.texts), encoder=encoder.ref)
+            facts.update(encoded=encoded, cached=len(vectors.texts) - encoded)
+    made = job.workspace.at(draft.artefact.ref)
+    return {"artefact": made.ref, "reused": not draft.is_new, **made.metrics, **facts}
+
+
+def vectors_for(job: Job, encoder: Artefact, items: pl.DataFrame) -> TextVectors:
+    """The whitened vectors of items (Catalogue contract) under any encoder artefact; known texts from the cache."""
+    return _vectors(job, encoder, items)[0]
+
+
+def _vectors(job: Job, encoder: Artefact, items: pl.DataFrame) -> tuple[TextVectors, int]:
+    """The vectors, and how many texts had to be encoded."""
+    if items.is_empty():
+        raise EmptyPartition(f"night {job.night}: the catalogue is empty, there is nothing to encode")
+    ordered = items.sort("item_id")
+    texts = ordered["text"].unique().sort()
+    max_tokens = encoder.manifest["settings"]["max_tokens"]
+    cache = VectorCache.of(caches(job), encoder.path / MODEL, max_tokens)
+    model = TextEncoder.load(encoder.path / MODEL, max_tokens)
+    raw, encoded = encode_cached(model, cache, texts.to_list(), progress_lines())
+    log.info(
+        "%d items have %d texts: %d encoded, %d known", len(items), len(texts), encoded, len(texts) - encoded
+    )
+    whitened = Whitening.load(encoder.path / WHITENING).apply(raw)
+    return TextVectors(ordered["item_id"], whitened, _rows(ordered["text"], texts)), encoded
+
+
+def _rows(texts: pl.Series, distinct: pl.Series) -> np.ndarray:
+    return texts.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).to_numpy()

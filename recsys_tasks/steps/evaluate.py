@@ -1,0 +1,59 @@
+"""The honest window: challenger, champion and plain rules on days that no weight has seen."""
+
+import json
+from typing import Any
+
+from recsys_tasks.evaluate.gate import CHALLENGER, CHAMPION, POPULAR, REPEAT
+from recsys_tasks.recommend.model import Model, PopularModel, RepeatModel
+from recsys_tasks.steps.champion import LIST_ROOMS, Champion, challenger, challenger_refs, champion
+from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.scoreboard import score_models
+from recsys_tasks.workspace import Draft, Facts, write_whole
+
+ROOMS = (*LIST_ROOMS, "evaluate", "steps/scoreboard")
+
+
+def run(job: Job) -> Facts:
+    """Make the artefact ``evaluation``: the table, and every shopper's scores in scores.parquet."""
+    rival = champion(job)
+    refs = challenger_refs(job)
+    with job.workspace.artefact(
+        "evaluation",
+        job.night,
+        inputs={"challenger": refs, "champion": rival.refs, "lake": job.lake.state(job.night)},
+        settings=list_settings(job) | {"gate": job.settings.gate.model_dump(mode="json")},
+        rooms=ROOMS,
+        seed=job.settings.seed,
+        recorded=job.lake.versions(),
+    ) as draft:
+        if draft.is_new:
+            _score(job, rival, draft)
+        facts = draft.metrics if draft.is_new else draft.artefact.metrics
+    return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
+
+
+def list_settings(job: Job) -> dict[str, Any]:
+    """The settings that lists depend on."""
+    settings = job.settings
+    return {
+        "ranker": settings.ranker.model_dump(mode="json"),
+        "rules": settings.rules.model_dump(mode="json"),
+        "event_weights": settings.event_weights,
+        "target_events": settings.target_events,
+    }
+
+
+def _score(job: Job, rival: Champion, draft: Draft) -> None:
+    models: dict[str, Model] = {CHALLENGER: challenger(job)}
+    if not rival.is_popular:
+        models[CHAMPION] = rival.model
+    models |= {POPULAR: PopularModel(), REPEAT: RepeatModel()}
+    board = score_models(job, models, CHALLENGER, job.night.train_until, job.night.as_of)
+    board.scores.write_parquet(draft.path / "scores.parquet")
+    write_whole(draft.path / "table.json", json.dumps(board.tables, indent=2))
+    draft.metrics.update(
+        slices=board.tables,
+        users=board.users,
+        champion={"model": rival.model.ref, "is_popular": rival.is_popular, "why": rival.why},
+        window=[job.night.train_until.isoformat(), job.night.as_of.isoformat()],
+    )

@@ -1,0 +1,15 @@
+"""The catalogue as the night finds it, into the lake's history of items."""
+
+from recsys_tasks.steps.ingest import fetch_items, keep_items
+from recsys_tasks.steps.job import Job
+from recsys_tasks.workspace import Facts
+
+
+def run(job: Job) -> Facts:
+    """
+    Add what is new, changed or gone; nothing where a newer night's catalogue is recorded.
+
+    Raises EmptyPartition for an empty catalogue, TooManyBadRows above ``max_rejected``; the lake is untouched then.
+    """
+    found = fetch_items(job.settings, job.night.date)
+    return keep_items(job.settings, job.night.date, found)

@@ -1,0 +1,261 @@
+"""The night's text encoder: fine-tuned on its own nights, the newest earlier one on the others."""
+
+import logging
+import shutil
+import time
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys_tasks.calendar import days_before
+from recsys_tasks.errors import EmptyPartition, MissingArtefact
+from recsys_tasks.evaluate import encoder_gate
+from recsys_tasks.lake.snapshot import Snapshot
+from recsys_tasks.model.encoder import Floats, Progress, TextEncoder, base_folder, model_files, weights_hash
+from recsys_tasks.model.vector_cache import VectorCache, encode_cached
+from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.pairs.negatives import sample_negatives
+from recsys_tasks.pairs.positives import positive_pairs
+from recsys_tasks.schema import Negatives, Pairs
+from recsys_tasks.steps.job import Job
+from recsys_tasks.training import finetune
+from recsys_tasks.training.encoder_data import (
+    Bools,
+    EncoderData,
+    Source,
+    as_texts,
+    encoder_data,
+    held_out,
+    known_texts,
+)
+from recsys_tasks.training.launch import launch
+from recsys_tasks.workspace import Artefact, Draft, Facts
+
+log = logging.getLogger(__name__)
+
+MODEL = "model"
+# The linear map behind the model: the base's whitening, or the one that was trained from it.
+WHITENING = "whitening.safetensors"
+REFUSED = "refused"
+
+ROOMS = (
+    "evaluate/encoder_gate",
+    "model/encoder",
+    "model/histories",
+    "model/losses",
+    "model/whiten",
+    "schema",
+    "steps/finetune_encoder",
+    "training/encoder_data",
+    "training/encoder_steps",
+    "training/finetune",
+    "training/layers",
+)
+# The encoder gate compares on this many days before train_until; training ends where they begin.
+VALIDATION_DAYS = 28
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def run(job: Job) -> Facts:
+    """
+    On an encoder night make the artefact ``encoder``: ``model/`` and its whitening, chosen by the encoder gate.
+
+    Where the gate refuses the tuned encoder, the base is chosen and the tuned one lies in ``refused/``. On other nights
+    nothing is made: the newest earlier encoder goes on.
+    """
+    earlier = _earlier(job)
+    if earlier is not None:
+        log.info("night %s is no encoder night: %s goes on", job.night, earlier.ref)
+        return {"artefact": earlier.ref, "reused": True, **earlier.metrics}
+    warm = _warm_start(job)
+    pairs = job.workspace.need("pairs", job.night)
+    base = base_folder(job.settings.encoder.base)
+    with job.workspace.artefact(
+        "encoder",
+        job.night,
+        inputs={
+            **job.lake.state(job.night),
+            "pairs": pairs.ref,
+            "base": weights_hash(base),
+            "warm": None if warm is None else warm.ref,
+        },
+        settings={
+            **job.settings.encoder.model_dump(mode="json", exclude={"every_nights", "base"}),
+            "event_weights": job.settings.event_weights,
+            "target_events": job.settings.target_events,
+        },
+        rooms=ROOMS,
+        seed=job.settings.seed,
+        recorded=job.lake.versions(),
+    ) as draft:
+        if draft.is_new:
+            _make(job, draft, base, base if warm is None else warm.path / MODEL, pairs.path)
+        metrics = draft.metrics if draft.is_new else draft.artefact.metrics
+    log.info("encoder %s", metrics["why"])
+    return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **metrics}
+
+
+def encoder_for(job: Job) -> Artefact:
+    """
+    The encoder this night's vectors come from.
+
+    On encoder nights the night's own. On other nights the newest earlier one, or, before there is any, the night's
+    own. Raises MissingArtefact where ``finetune_encoder`` has to run first.
+    """
+    found = _earlier(job) or job.workspace.find("encoder", job.night)
+    if found is None:
+        raise MissingArtefact(f"night {job.night} has no encoder yet: run finetune_encoder first")
+    return found
+
+
+def caches(job: Job) -> Path:
+    """The folder of the vector caches of all encoders."""
+    return job.workspace.home / "cache" / "vectors"
+
+
+def progress_lines() -> Progress:
+    """A line every few seconds: the only sign of life a task log has."""
+    started = last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            log.info("encoded %d of %d texts, %.0f texts/s", done, total, done / (now - started))
+
+    return tell
+
+
+def _earlier(job: Job) -> Artefact | None:
+    """The newest earlier encoder, on nights that do not make their own."""
+    if job.night.is_every(job.settings.encoder.every_nights):
+        return None
+    return job.workspace.newest_before("encoder", job.night)
+
+
+def _warm_start(job: Job) -> Artefact | None:
+    """The newest earlier encoder, if its tuning was kept and the operator does not start from scratch."""
+    newest = job.workspace.newest_before("encoder", job.night)
+    wanted = job.options.start == "warm" and job.settings.encoder.enabled
+    return newest if wanted and newest is not None and newest.metrics["kept"] else None
+
+
+def _make(job: Job, draft: Draft, base: Path, start: Path, pairs: Path) -> None:
+    snapshot = job.lake.snapshot(job.night.as_of)
+    if snapshot.items.is_empty():
+        raise EmptyPartition(f"night {job.night}: the catalogue is empty, there is no text to learn from")
+    scratch = draft.path / "training"
+    facts: Facts = {"kept": False, "why": "the base as it is: encoder.enabled is false"}
+    if job.settings.encoder.enabled:
+        facts = _tune(job, snapshot, base, start, pairs, scratch)
+    if facts["kept"]:
+        _copy_model(scratch / finetune.MODEL, draft.path / MODEL)
+        Whitening.load(scratch / finetune.PROJECTION).save(draft.path / WHITENING)
+    else:
+        _copy_model(base, draft.path / MODEL)
+        catalogue = snapshot.items["text"].unique().sort()
+        Whitening.fit(_base_vectors(job, base, catalogue)).save(draft.path / WHITENING)
+        if (scratch / finetune.MODEL).is_dir():
+            (scratch / finetune.MODEL).replace(draft.path / REFUSED)
+    shutil.rmtree(scratch, ignore_errors=True)
+    draft.metrics.update(facts)
+
+
+def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, scratch: Path) -> Facts:
+    """Train in ``scratch`` and put the result before the encoder gate: the decision and its figures."""
+    settings, seed = job.settings.encoder, job.settings.seed
+    cut = days_before(job.night.train_until, VALIDATION_DAYS, job.settings.zone)
+    events = as_texts(snapshot.events, snapshot.items)
+    texts = known_texts(events, cut, job.settings.event_weights)
+    held = held_out(texts, settings.cold_share, seed)
+    data = _data(job, snapshot, events, texts, held, cut, pairs)
+    if data is None:
+        return {"kept": False, "why": f"the base as it is: nothing to learn from before {cut:%Y-%m-%d}"}
+    finetune.write_job(scratch, start, settings, seed, texts, data)
+    launch(finetune.__name__, scratch)
+    began, tuned = finetune.read_vectors(scratch)
+    if start == base:
+        VectorCache.of(caches(job), base, settings.max_tokens).add(texts.to_list(), began)
+    frozen = began if start == base else _base_vectors(job, base, texts)
+    trial = encoder_gate.trial(
+        events,
+        texts,
+        held,
+        cut=cut,
+        until=job.night.train_until,
+        weights=job.settings.event_weights,
+        target_events=job.settings.target_events,
+        seed=seed,
+    )
+    projected = Whitening.load(scratch / finetune.PROJECTION).apply(tuned)
+    verdict = encoder_gate.judge(trial, Whitening.fit(frozen).apply(frozen), projected, seed=seed)
+    if verdict.kept:
+        VectorCache.of(caches(job), scratch / finetune.MODEL, settings.max_tokens).add(texts.to_list(), tuned)
+    return {
+        **encoder_gate.facts(verdict),
+        **vars(finetune.read_report(scratch)),
+        "held_out": int(held.sum()),
+        "trained_before": cut.isoformat(),
+    }
+
+
+def _data(
+    job: Job,
+    snapshot: Snapshot,
+    events: pl.DataFrame,
+    texts: pl.Series,
+    held: Bools,
+    cut: datetime,
+    pairs: Path,
+) -> EncoderData | None:
+    """The training's arrays; none where nothing can be learned (the shop's log is too young)."""
+    settings = job.settings.encoder
+    by_pairs = settings.objective == "pairs"
+    source = Source(
+        events=events,
+        items=snapshot.items,
+        pairs=Pairs.create_empty(),
+        negatives=Negatives.create_empty(),
+        examples=pl.read_parquet(pairs / "examples.parquet"),
+    )
+    if by_pairs:
+        source = replace(source, **_pairs_before(job, snapshot.events, cut))
+    data = encoder_data(
+        source,
+        texts,
+        held,
+        cut=cut,
+        weights=job.settings.event_weights,
+        examples=settings.steps * settings.batch_texts,
+        seed=job.settings.seed,
+    )
+    found = len(data.pair_anchor if by_pairs else data.example_user)
+    return data if found and np.count_nonzero(~held) > 1 else None
+
+
+def _pairs_before(job: Job, events: pl.DataFrame, cut: datetime) -> dict[str, pl.DataFrame]:
+    """Pairs and negatives as of the cut: the night's own are its newest, and lie mostly behind it."""
+    known = events.filter(pl.col("occurred_at") < cut)
+    pairs = positive_pairs(known, job.settings.pairs, job.settings.event_weights, cut)
+    return {
+        "pairs": pairs,
+        "negatives": sample_negatives(pairs, known, job.settings.pairs, job.settings.seed, cut),
+    }
+
+
+def _base_vectors(job: Job, base: Path, texts: pl.Series) -> Floats:
+    """The base's raw vectors, from the cache where known."""
+    settings = job.settings.encoder
+    cache = VectorCache.of(caches(job), base, settings.max_tokens)
+    encoder = TextEncoder.load(base, settings.max_tokens)
+    return encode_cached(encoder, cache, texts.to_list(), progress_lines())[0]
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    target.mkdir()
+    for file in model_files(source):
+        shutil.copyfile(file, target / file.name)

@@ -1,0 +1,145 @@
+"""
+Fill the lake: events of a range of business days, and the catalogue.
+
+A night's own extraction and the loading of history are the same call. Extracting a day replaces that day and nothing
+else, so running it twice, or many ranges at once, changes nothing.
+"""
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+from recsys_tasks.calendar import parse_night, require_past
+from recsys_tasks.errors import EmptyPartition, NightOutOfRange, TooManyBadRows
+from recsys_tasks.extract import quarantine
+from recsys_tasks.extract.columns import place_of
+from recsys_tasks.extract.events import extract_events
+from recsys_tasks.extract.extracted import Extracted
+from recsys_tasks.extract.items import extract_items
+from recsys_tasks.lake.tables import Lake
+from recsys_tasks.schema import Events, Items
+from recsys_tasks.settings import Settings, load_settings
+from recsys_tasks.workspace import Facts, Workspace
+
+log = logging.getLogger(__name__)
+
+# One range holds a lock file a day while it writes, and its rows in memory.
+MAX_DAYS_AT_ONCE = 366
+
+
+def chunks(first: str, last: str, count: int = 4) -> list[tuple[str, str]]:
+    """
+    Split a range of days (ISO dates, both included) into about ``count`` ranges, in order; each fits one write.
+
+    Raises NightOutOfRange for what is no range.
+    """
+    begins, ends = _range(first, last)
+    days = (ends - begins).days + 1
+    pieces = min(days, max(count, -(-days // MAX_DAYS_AT_ONCE)))
+    bounds = [begins + timedelta(days=days * piece // pieces) for piece in range(pieces + 1)]
+    return [(begin.isoformat(), (end - timedelta(days=1)).isoformat()) for begin, end in pairwise(bounds)]
+
+
+def run_range(first: str, last: str, *, catalogue: bool = True, settings: Settings | None = None) -> Facts:
+    """
+    Load the days ``first`` to ``last``, empty ones too, and (unless told not to) the catalogue as of the last.
+
+    Who maps several ranges takes the catalogue with the newest of them only. Raises NightOutOfRange for days
+    that have not ended, TooManyBadRows, and whatever the sources raise, before the lake is touched.
+    """
+    settings = settings or load_settings()
+    begins, ends = _range(first, last)
+    require_past(settings.night(last), datetime.now(UTC))
+    items = fetch_items(settings, ends) if catalogue else None
+    facts = {"first": first, "last": last, **load_events(settings, begins, ends)}
+    return facts if items is None else {**facts, "items": keep_items(settings, ends, items)}
+
+
+def _range(first: str, last: str) -> tuple[date, date]:
+    begins, ends = parse_night(first), parse_night(last)
+    if ends < begins:
+        raise NightOutOfRange(f"the range {first} to {last} ends before it begins")
+    return begins, ends
+
+
+def load_events(settings: Settings, first: date, last: date, *, needed: date | None = None) -> Facts:
+    """Extract some days and write them; raises EmptyPartition where the ``needed`` day has no events."""
+    source = settings.sources.events
+    found: Extracted[Events] = extract_events(source, first, last, settings.zone)
+    log.info("read %d events of %s to %s, kept %d", found.read, first, last, found.clean.height)
+    _refuse_bad(settings, found, "events", str(first) if first == last else f"{first}_{last}")
+    if needed is not None:
+        _require_events(settings, found, needed)
+    Lake(settings.home / "lake").write_days(first, last, settings.zone, found.clean, found.days)
+    return {
+        "events": found.clean.height,
+        "read": found.read,
+        "rejected": found.rejected,
+        "filtered": found.filtered,
+    }
+
+
+def fetch_items(settings: Settings, night: date) -> Extracted[Items]:
+    """The catalogue as the source has it now; raises EmptyPartition where it holds nothing."""
+    found = extract_items(settings.sources.items)
+    log.info("read %d rows of the catalogue, kept %d items", found.read, found.clean.height)
+    _refuse_bad(settings, found, "items", str(night))
+    if found.clean.is_empty():
+        raise EmptyPartition(
+            f"the catalogue is empty: {place_of(settings.sources.items)} gave {_account(found)}"
+        )
+    return found
+
+
+def keep_items(settings: Settings, night: date, found: Extracted[Items]) -> Facts:
+    """Write the catalogue as the snapshot of a night."""
+    written = Lake(settings.home / "lake").write_items(found.clean, settings.night(night.isoformat()))
+    if written.skipped:
+        log.info("a newer catalogue is recorded: that of %s changes nothing", night)
+    return {
+        **vars(written),
+        "read": found.read,
+        "rejected": found.rejected,
+        "filtered": found.filtered,
+        "noted": found.noted,
+    }
+
+
+def added(*parts: dict[str, int]) -> dict[str, int]:
+    """Counts by name, summed, by name."""
+    return {
+        name: sum(part.get(name, 0) for part in parts) for name in sorted({n for part in parts for n in part})
+    }
+
+
+def _refuse_bad(
+    settings: Settings, found: Extracted[Events] | Extracted[Items], source: str, label: str
+) -> None:
+    kept = quarantine.write(Workspace(settings.home).quarantine, source, label, found.rejects)
+    bad, most = found.rejects.height, settings.check.max_rejected
+    if bad:
+        log.warning("rejected %d %s rows, kept in %s: %s", bad, source, kept, found.rejected)
+    if bad > most * found.read:
+        raise TooManyBadRows(
+            f"{bad} of {found.read} {source} rows of {label} were rejected, check.max_rejected allows {most:.1%}: "
+            f"{_listed(found.rejected)}; the rows are in {kept}"
+        )
+
+
+def _require_events(settings: Settings, found: Extracted[Events], day: date) -> None:
+    night = settings.night(day.isoformat())
+    if found.clean.filter(found.clean["occurred_at"] >= night.start).is_empty():
+        raise EmptyPartition(
+            f"no events for {night}: {place_of(settings.sources.events)} gave {_account(found)} "
+            f"from {night.start:%Y-%m-%d %H:%M} to {night.as_of:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+def _account(found: Extracted[Events] | Extracted[Items]) -> str:
+    """What became of the rows, in words."""
+    lost = added(found.rejected, found.filtered)
+    return f"{found.read} rows" + (f" ({_listed(lost)})" if lost else "")
+
+
+def _listed(counted: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {rows}" for reason, rows in counted.items())

@@ -1,0 +1,47 @@
+"""How the model that made a night's lists did on the days that followed: history knows them, the gate did not."""
+
+from recsys_tasks.calendar import days_between, night_of
+from recsys_tasks.errors import DataError
+from recsys_tasks.evaluate.gate import CHALLENGER, CHAMPION, POPULAR, REPEAT
+from recsys_tasks.recommend.model import Model, PopularModel, RepeatModel
+from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.recommend import chosen_model, is_accepted
+from recsys_tasks.steps.scoreboard import metric_rows, score_models
+from recsys_tasks.workspace import Facts
+
+
+def run(job: Job, days: int = 7) -> Facts:
+    """
+    The gate's table on the ``days`` after the night; kept in the store as well.
+
+    Raises DataError naming the days that the lake does not hold yet.
+    """
+    _require_days(job, days)
+    chosen = chosen_model(job)
+    models: dict[str, Model] = {POPULAR: PopularModel(), REPEAT: RepeatModel()}
+    reference = POPULAR
+    if chosen.ref != models[POPULAR].ref:
+        reference = CHALLENGER if is_accepted(job) else CHAMPION
+        models = {reference: chosen, **models}
+    end = job.night.days_after_end(days)
+    board = score_models(job, models, reference, job.night.as_of, end)
+    job.store.record_metrics(job.night.date, "measure", metric_rows(board.tables))
+    return {
+        "slices": board.tables,
+        "users": board.users,
+        "model": chosen.ref,
+        "made_by": reference,
+        "days": days,
+        "window": [job.night.as_of.isoformat(), end.isoformat()],
+    }
+
+
+def _require_days(job: Job, days: int) -> None:
+    first = night_of(job.night.as_of, job.night.zone)
+    last = night_of(job.night.days_after_end(days - 1), job.night.zone)
+    missing = [str(day) for day in days_between(first, last) if job.lake.day_record(day) is None]
+    if missing:
+        raise DataError(
+            f"measuring night {job.night} needs the {days} days after it; the lake lacks {', '.join(missing)}: "
+            "ingest them, or wait until they have passed"
+        )

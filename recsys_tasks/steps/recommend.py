@@ -1,0 +1,114 @@
+"""Every shopper's list, from the model that the gate chose."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recsys_tasks.errors import EmptyPartition, MissingArtefact
+from recsys_tasks.recommend.model import Model
+from recsys_tasks.recommend.recommend import Recommender, counts_by_source
+from recsys_tasks.schema import Recommendations
+from recsys_tasks.steps.champion import LIST_ROOMS, challenger, challenger_refs, champion, recommender
+from recsys_tasks.steps.evaluate import list_settings
+from recsys_tasks.steps.job import Job
+from recsys_tasks.workspace import Draft, Facts
+
+log = logging.getLogger(__name__)
+
+ROOMS = (*LIST_ROOMS, "steps/recommend")
+LISTS = "lists.parquet"
+
+
+def run(job: Job) -> Facts:
+    """
+    Make the artefact ``lists``: lists.parquet with the Recommendations contract, a list for every known shopper.
+
+    Raises MissingArtefact where the gate has not decided on this night.
+    """
+    refs = chosen_refs(job)
+    with job.workspace.artefact(
+        "lists",
+        job.night,
+        inputs={"model": refs, "lake": job.lake.state(job.night)},
+        settings=list_settings(job) | {"top_k": job.top_k},
+        rooms=ROOMS,
+        seed=job.settings.seed,
+        recorded=job.lake.versions(),
+    ) as draft:
+        if draft.is_new:
+            _write(job, chosen_model(job), refs, draft)
+        facts = draft.metrics if draft.is_new else draft.artefact.metrics
+    return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
+
+
+def is_accepted(job: Job) -> bool:
+    """The gate's recorded decision on tonight's challenger."""
+    decision = job.store.decision(job.night.date)
+    if decision is None:
+        raise MissingArtefact(f"the gate has not decided on night {job.night} yet: run gate first")
+    return bool(decision.accepted)
+
+
+def chosen_refs(job: Job) -> dict[str, Any]:
+    """What the lists' model is made of."""
+    return dict(challenger_refs(job)) if is_accepted(job) else champion(job).refs
+
+
+def chosen_model(job: Job) -> Model:
+    """The challenger where the gate accepted it, else the champion."""
+    return challenger(job) if is_accepted(job) else champion(job).model
+
+
+def _write(job: Job, model: Model, refs: dict[str, Any], draft: Draft) -> None:
+    snapshot = job.lake.snapshot(job.night.as_of)
+    made = recommender(job, model, snapshot)
+    if not made.context.allowed.any():
+        raise EmptyPartition(
+            f"night {job.night}: the rules leave no item to recommend: {made.context.dropped}"
+        )
+    figures = _stream(made, job, draft.path)
+    draft.metrics.update(
+        model=model.ref,
+        refs=refs,
+        top_k=job.top_k,
+        items_allowed=int(made.context.allowed.sum()),
+        dropped=made.context.dropped,
+        **figures,
+    )
+
+
+def _stream(made: Recommender, job: Job, folder: Path) -> Facts:
+    """Write the lists batch by batch, so that memory does not grow with the shoppers; count what was written."""
+    users = made.context.snapshot.events["user_id"].unique().sort()
+    sources: Counter[str] = Counter()
+    shoppers = rows = fallback = 0
+    parts: list[Path] = []
+    for batch in _batches(made, users, job):
+        parts.append(folder / f"part-{len(parts):05d}.parquet")
+        batch.write_parquet(parts[-1])
+        sources += counts_by_source(batch)
+        rows += len(batch)
+        alone = batch.group_by("user_id").agg((pl.col("source") == "popular").all())["source"]
+        shoppers, fallback = shoppers + len(alone), fallback + int(alone.sum())
+        log.info("%d of %d shoppers", shoppers, len(users))
+    pl.scan_parquet(parts).sink_parquet(folder / LISTS)
+    for part in parts:
+        part.unlink()
+    # A shopper is served by the fallback where no row comes from what the shopper did.
+    share = round(fallback / max(shoppers, 1), 6)
+    return {
+        "users": shoppers,
+        "rows": rows,
+        "by_source": dict(sorted(sources.items())),
+        "fallback_share": share,
+    }
+
+
+def _batches(made: Recommender, users: pl.Series, job: Job) -> Iterator[pl.DataFrame]:
+    new_only = not job.settings.rules.repeats_allowed
+    for batch in made.batches(users, job.top_k, new_only=new_only):
+        yield Recommendations.validate(batch)

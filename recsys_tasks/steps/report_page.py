@@ -1,0 +1,180 @@
+"""How a night reads on one page: from the facts each step reported, as text for a log or a terminal."""
+
+from collections.abc import Callable, Iterator
+from io import StringIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recsys_tasks.workspace import Facts
+
+PAGE_WIDTH = 118
+SLICE_TITLES = {
+    "all": "everything the shopper took",
+    "new": "new to the shopper",
+    "no_history": "shoppers without history",
+}
+
+
+def page_text(facts: Facts) -> str:
+    """The page without colours, for a task log."""
+    buffer = StringIO()
+    print_page(Console(file=buffer, width=PAGE_WIDTH, color_system=None), facts)
+    return buffer.getvalue()
+
+
+def print_page(console: Console, facts: Facts) -> None:
+    """Section by section, each from the steps it needs; a step that never ran leaves its section out."""
+    console.rule(f"{facts['shop']}, night {facts['night']}")
+    steps: Facts = facts["steps"]
+    for step, lines in LINES:
+        if step in steps:
+            for line in lines(steps[step]):
+                console.print(Text(line))
+    for step, title in (("evaluate", "the gate's window"), ("measure", "the days after the night")):
+        if step in steps:
+            _print_tables(console, title, steps[step])
+    for line in _decision(steps):
+        console.print(Text(line))
+    console.print(_costs(steps))
+
+
+def _print_tables(console: Console, title: str, board: Facts) -> None:
+    begins, ends = (instant[:10] for instant in board["window"])
+    for name, rows in board["slices"].items():
+        if rows and rows[0]["users"]:
+            heading = f"{title}, {begins} to {ends}: {SLICE_TITLES[name]} ({rows[0]['users']:,} shoppers)"
+            console.print(_score_table(heading, rows))
+
+
+def _score_table(title: str, rows: list[Facts]) -> Table:
+    """One slice: each system's scores, and how far the first one is ahead of it (paired 95 % interval)."""
+    reference = rows[0]["system"]
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("lists of")
+    for name in ("Recall@10", "NDCG@10", f"{reference} ahead, Recall@10", f"{reference} ahead, NDCG@10"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        ahead = [_interval(row.get(f"challenger_ahead_{metric}@10")) for metric in ("recall", "ndcg")]
+        table.add_row(
+            row["system"].replace("_", " "), f"{row['recall@10']:.4f}", f"{row['ndcg@10']:.4f}", *ahead
+        )
+    return table
+
+
+def _interval(ahead: list[float] | None) -> str:
+    return "" if ahead is None else f"{ahead[0]:+.4f} [{ahead[1]:+.4f}, {ahead[2]:+.4f}]"
+
+
+def _extracted(facts: Facts) -> Iterator[str]:
+    yield f"events      {facts['events']:,} of the night ({facts['read']:,} rows read)"
+    yield f"  rejected  {_counted(facts['rejected'])}"
+    yield f"  filtered  {_counted(facts['filtered'])}"
+
+
+def _checked(facts: Facts) -> Iterator[str]:
+    yield (
+        f"known       {facts['events_total']:,} events of {facts['users']:,} shoppers; {facts['items']:,} items, "
+        f"{facts['eligible_items']:,} of them may be offered"
+    )
+
+
+def _paired(facts: Facts) -> Iterator[str]:
+    yield (
+        f"pairs       {facts['pairs']:,} positive, {facts['negatives']:,} negative, "
+        f"{facts['examples']:,} tower examples"
+    )
+
+
+def _audited(facts: Facts) -> Iterator[str]:
+    yield f"time audit  no leak under {len(facts['rules'])} rules"
+
+
+def _encoder(facts: Facts) -> Iterator[str]:
+    yield f"encoder     {_losses(facts)}{facts['why']}{_again(facts)}"
+    for name, measure in (("cold", "Recall@50 of held-out items"), ("warm", "NDCG@10 of the others")):
+        found = facts.get(name)
+        if found:
+            ahead = _interval([found["difference"], found["low"], found["high"]])
+            yield f"  {name}      {measure}: frozen {found['frozen']:.4f}, tuned {found['tuned']:.4f}, {ahead}"
+
+
+def _vectors(facts: Facts) -> Iterator[str]:
+    yield f"vectors     {facts['items']:,} items, {facts['texts']:,} texts, {facts.get('encoded', 0):,} encoded tonight"
+
+
+def _towers(facts: Facts) -> Iterator[str]:
+    start = "from an earlier night's" if facts["warm"] else "from scratch"
+    yield f"towers      {_losses(facts)}{facts['epochs']} epochs {start}, {facts['examples']:,} examples an epoch"
+
+
+def _ranker(facts: Facts) -> Iterator[str]:
+    if not facts.get("fitted"):
+        yield f"ranker      none: {facts.get('why')}"
+        return
+    heads = ", ".join(f"{name} {head['groups']:,} lists" for name, head in facts["heads"].items())
+    yield f"ranker      learned from {heads}{_again(facts)}"
+
+
+def _index(facts: Facts) -> Iterator[str]:
+    yield f"index       {facts['items']:,} items, recall against exact search {facts['recall_vs_exact']:.4f}"
+
+
+def _lists(facts: Facts) -> Iterator[str]:
+    yield (
+        f"lists       {facts['rows']:,} rows for {facts['users']:,} shoppers ({_counted(facts['by_source'])}); "
+        f"{facts['fallback_share']:.1%} of the shoppers from the fallback"
+    )
+
+
+def _published(facts: Facts) -> Iterator[str]:
+    state = "live" if facts["switched"] else f"not live: {facts['why']}"
+    yield f"generation  {facts['generation']}, {facts['rows']:,} rows, {state}"
+
+
+def _decision(steps: Facts) -> Iterator[str]:
+    gate = steps.get("gate")
+    if gate:
+        yield f"gate        {gate['why']}"
+        maker = "tonight's model" if gate["accepted"] else f"the champion ({gate['champion']})"
+        yield f"            tonight's lists come from {maker}"
+
+
+def _costs(steps: Facts) -> Table:
+    table = Table(title="what each step cost", title_justify="left", title_style="bold")
+    table.add_column("step")
+    table.add_column("seconds", justify="right")
+    table.add_column("peak MB", justify="right")
+    for name, facts in steps.items():
+        table.add_row(name, f"{facts['seconds']:.1f}", f"{facts['peak_mb']:,.0f}")
+    return table
+
+
+def _losses(facts: Facts) -> str:
+    if facts.get("loss_first") is None:
+        return ""
+    return f"loss {facts['loss_first']:.3f} -> {facts['loss_last']:.3f}; "
+
+
+def _again(facts: Facts) -> str:
+    return " (an earlier night's, used again)" if facts.get("reused") else ""
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+LINES: tuple[tuple[str, Callable[[Facts], Iterator[str]]], ...] = (
+    ("extract_events", _extracted),
+    ("check_data", _checked),
+    ("build_pairs", _paired),
+    ("audit_time", _audited),
+    ("finetune_encoder", _encoder),
+    ("encode_items", _vectors),
+    ("train_towers", _towers),
+    ("train_ranker", _ranker),
+    ("build_index", _index),
+    ("recommend", _lists),
+    ("publish", _published),
+)

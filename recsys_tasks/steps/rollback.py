@@ -1,0 +1,25 @@
+"""Put an earlier generation live again: one pointer, and the champion with it."""
+
+from recsys_tasks.settings import load_settings
+from recsys_tasks.store.store import open_store
+from recsys_tasks.workspace import Facts, Workspace
+
+
+def roll_back(to: int | None = None, *, why: str, who: str) -> Facts:
+    """
+    Make generation ``to`` live, or the one that was live before.
+
+    Raises PublishRefused where there is nothing to go back to; what was live then stays live.
+    """
+    settings = load_settings()
+    store = open_store(settings.database, Workspace(settings.home).postgres)
+    generation = store.rollback(to, why=why, who=who)
+    return {
+        "generation": generation.id,
+        "night": generation.night.isoformat(),
+        "model": generation.model,
+        "rows": generation.rows,
+        "users": generation.users,
+        "why": why,
+        "who": who,
+    }

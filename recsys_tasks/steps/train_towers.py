@@ -1,0 +1,88 @@
+"""The night's towers, fitted to what happened before the window."""
+
+import logging
+
+import polars as pl
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.model.towers import TowerModel
+from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.steps.job import Job
+from recsys_tasks.training.towers import FitResult, fit_towers
+from recsys_tasks.workspace import Artefact, Facts
+
+log = logging.getLogger(__name__)
+
+ROOMS = ("model", "training", "schema")
+
+
+def run(job: Job) -> Facts:
+    """
+    Make the artefact ``towers``.
+
+    They start from the towers of the champion (the newest accepted model of an earlier night) where the operator
+    lets them and the champion reads the same encoder's vectors; else from scratch.
+    """
+    pairs, vectors = (job.workspace.need(name, job.night) for name in ("pairs", "vectors"))
+    warm = warm_start(job, vectors)
+    with job.workspace.artefact(
+        "towers",
+        job.night,
+        inputs={"pairs": pairs.ref, "vectors": vectors.ref, "warm": warm.ref if warm else None},
+        settings={
+            **job.settings.towers.model_dump(mode="json"),
+            "event_weights": job.settings.event_weights,
+        },
+        rooms=ROOMS,
+        seed=job.settings.seed,
+        recorded={**job.lake.versions(), "encoder": encoder_of(vectors)},
+    ) as draft:
+        if draft.is_new:
+            result = _fit(job, pairs, vectors, warm)
+            result.model.save(draft.path)
+            draft.metrics.update(_figures(result), warm=warm is not None)
+        facts = draft.metrics if draft.is_new else draft.artefact.metrics
+    return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
+
+
+def encoder_of(vectors: Artefact) -> str:
+    """The ref of the encoder that made these vectors."""
+    return str(vectors.manifest["inputs"]["encoder"])
+
+
+def warm_start(job: Job, vectors: Artefact) -> Artefact | None:
+    """The champion's towers, where tonight's may go on from them."""
+    champion = job.store.champion_before(job.night) if job.options.start == "warm" else None
+    if champion is None or "towers" not in champion.refs:
+        return None
+    try:
+        earlier = job.workspace.at(champion.refs["towers"])
+    except MissingArtefact as gone:
+        log.warning("%s; the towers start from scratch", gone)
+        return None
+    same_encoder = earlier.manifest["recorded"]["encoder"] == encoder_of(vectors)
+    same_dim = earlier.manifest["settings"]["dim"] == job.settings.towers.dim
+    return earlier if same_encoder and same_dim else None
+
+
+def _fit(job: Job, pairs: Artefact, vectors: Artefact, warm: Artefact | None) -> FitResult:
+    return fit_towers(
+        job.lake.snapshot(job.night.train_until),
+        pl.read_parquet(pairs.path / "examples.parquet"),
+        TextVectors.load(vectors.path),
+        job.settings.towers,
+        job.settings.event_weights,
+        job.night.train_until,
+        job.settings.seed,
+        TowerModel.load(warm.path) if warm else None,
+    )
+
+
+def _figures(result: FitResult) -> Facts:
+    return {
+        "loss_first": round(result.loss_first, 4),
+        "loss_last": round(result.loss_last, 4),
+        "epochs": result.epochs,
+        "examples": result.examples,
+        "items": len(result.model.item_ids),
+    }

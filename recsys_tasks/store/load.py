@@ -1,0 +1,167 @@
+"""
+Load a generation of lists beside the live one, in one transaction: it is there whole or not at all.
+
+PostgreSQL: a table of its own, filled by binary COPY, indexed, then attached as a partition, so that readers never
+wait. SQLite: one batch insert. Shards stream through; memory does not grow with the number of shoppers.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+from psycopg import sql
+from psycopg.errors import UniqueViolation
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from recsys_tasks.errors import PublishRefused
+from recsys_tasks.settings import StoreSettings
+from recsys_tasks.store.audit import Figures, checked, fault
+from recsys_tasks.store.connect import is_postgresql, writing
+from recsys_tasks.store.tables import Generation
+
+COLUMNS = ("subject_id", "surface", "item_ids", "scores", "sources", "reasons")
+COPY_TYPES = ("text", "text", "text[]", "float4[]", "text[]", "text[]")
+INSERT = (
+    "INSERT INTO recommendation_lists (generation_id, subject_id, surface, item_ids, scores, sources, reasons)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+Row = tuple[str, str, list[str], list[float], list[str], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What is known of lists before they are loaded."""
+
+    night: date
+    run_id: str
+    model: str
+    top_k: int
+    model_refs: dict[str, Any] = field(default_factory=dict)
+    """The artefacts of the model that made the lists: what becomes the champion's when they go live."""
+    lists_ref: str | None = None
+    """The artefact that holds the lists: a retry with the same one loads nothing again."""
+    surface: str = "for_you"
+    fallback_share: float | None = None
+
+
+def partition(generation_id: int) -> str:
+    """The PostgreSQL table of a generation."""
+    return f"recommendation_lists_g{generation_id}"
+
+
+def load_generation(
+    engine: Engine,
+    candidate: Candidate,
+    lists: Iterable[pl.DataFrame],
+    settings: StoreSettings,
+    known_items: pl.Series | None = None,
+) -> Generation:
+    """
+    Load and audit ``lists`` (shards of the Recommendations contract; a shopper's rows stand in one shard).
+
+    Lists with a fault stay for inspection, in state ``refused``. Raises SchemaMismatch or DataError where they
+    cannot be stored at all; then nothing is.
+    """
+    figures = Figures()
+    try:
+        with writing(engine) as session:
+            generation = _new_row(session, candidate)
+            rows = _rows(lists, candidate, figures, known_items)
+            if is_postgresql(engine):
+                _load_postgresql(session.connection(), generation.id, rows)
+            else:
+                _load_sqlite(session.connection(), generation.id, rows)
+            _judge(generation, figures, settings)
+    except (IntegrityError, UniqueViolation, sqlite3.IntegrityError):
+        raise PublishRefused(
+            f"lists of night {candidate.night}: a shopper has two lists; nothing was loaded"
+        ) from None
+    return generation
+
+
+def _new_row(session: Session, candidate: Candidate) -> Generation:
+    generation = Generation(
+        night=candidate.night,
+        run_id=candidate.run_id,
+        model=candidate.model,
+        model_refs=candidate.model_refs,
+        lists_ref=candidate.lists_ref,
+        top_k=candidate.top_k,
+        fallback_share=candidate.fallback_share,
+        rows=0,
+        users=0,
+        state="ready",
+        why="",
+        audit={},
+        created_at=datetime.now(UTC),
+    )
+    session.add(generation)
+    session.flush()
+    return generation
+
+
+def _judge(generation: Generation, figures: Figures, settings: StoreSettings) -> None:
+    generation.rows, generation.users, generation.audit = figures.rows, figures.users, figures.as_facts()
+    found = fault(figures, settings)
+    if found is not None:
+        generation.state, generation.why = "refused", found
+
+
+def _rows(
+    lists: Iterable[pl.DataFrame], candidate: Candidate, figures: Figures, known_items: pl.Series | None
+) -> Iterator[Row]:
+    """One row per shopper, counted on the way."""
+    for shard in lists:
+        frame = checked(shard)
+        figures.add(frame, candidate.top_k, known_items)
+        packed = frame.group_by("user_id", maintain_order=True).agg("item_id", "score", "source", "reason")
+        for user_id, *arrays in packed.iter_rows():
+            yield (user_id, candidate.surface, *arrays)
+
+
+def _load_postgresql(connection: Connection, generation_id: int, rows: Iterator[Row]) -> None:
+    table = partition(generation_id)
+    # A check that says what the partition's bounds say spares ATTACH a scan of the table.
+    connection.execute(
+        text(
+            f"CREATE TABLE {table} (LIKE recommendation_lists INCLUDING STORAGE, "
+            f"CONSTRAINT of_generation CHECK (generation_id = {generation_id}))"
+        )
+    )
+    connection.execute(text(f"ALTER TABLE {table} ALTER generation_id SET DEFAULT {generation_id}"))
+    _copy(connection, table, rows)
+    key = "PRIMARY KEY (generation_id, subject_id, surface)"
+    connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT pk_{table} {key}"))
+    connection.execute(text(f"ANALYZE {table}"))
+    connection.execute(
+        text(f"ALTER TABLE recommendation_lists ATTACH PARTITION {table} FOR VALUES IN ({generation_id})")
+    )
+
+
+def _copy(connection: Connection, table: str, rows: Iterator[Row]) -> None:
+    driver: Any = connection.connection.driver_connection
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    )
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(COPY_TYPES)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _load_sqlite(connection: Connection, generation_id: int, rows: Iterator[Row]) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.executemany(INSERT, (_as_json(generation_id, row) for row in rows))
+
+
+def _as_json(generation_id: int, row: Row) -> tuple[int, str, str, str, str, str, str]:
+    subject_id, surface, *arrays = row
+    item_ids, scores, sources, reasons = (json.dumps(array, ensure_ascii=False) for array in arrays)
+    return generation_id, subject_id, surface, item_ids, scores, sources, reasons

@@ -1,0 +1,133 @@
+"""Publish: load beside, audit, move the pointer, prune; one publisher at a time."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+from sqlalchemy import Engine, select, text
+
+from recsys_tasks.errors import Busy, PublishRefused
+from recsys_tasks.settings import StoreSettings
+from recsys_tasks.store.audit import shrinkage
+from recsys_tasks.store.connect import answered, is_postgresql, reading, writing
+from recsys_tasks.store.load import Candidate, load_generation
+from recsys_tasks.store.pointer import locked_pointer, switch
+from recsys_tasks.store.prune import prune
+from recsys_tasks.store.tables import Generation, Live
+
+log = logging.getLogger(__name__)
+
+PUBLISH_LOCK = 7_309_450_002
+WAIT_SECONDS = 120.0
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publish did; ``why`` says in words why the pointer moved or did not."""
+
+    generation: Generation
+    switched: bool
+    why: str
+
+
+def publish(
+    engine: Engine,
+    candidate: Candidate,
+    lists: Iterable[pl.DataFrame],
+    settings: StoreSettings,
+    *,
+    known_items: pl.Series | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    who: str = "publish",
+) -> Published:
+    """
+    Make ``lists`` the live ones.
+
+    The same lists (by ``lists_ref``) are not loaded twice. A dry run stops before the switch; so do the lists of a
+    night older than the live one, unless ``force``. Raises PublishRefused where the audit fails (the lists are kept
+    for inspection), Busy where another publisher does not finish; the live lists are then untouched.
+    """
+    with alone(engine):
+        generation = _already_loaded(engine, candidate)
+        if generation is not None and _is_live(engine, generation):
+            return Published(generation, switched=False, why="these lists are live already")
+        if generation is None:
+            generation = load_generation(engine, candidate, lists, settings, known_items)
+        _audit_against_live(engine, generation, settings)
+        published = _switched(engine, generation, dry_run=dry_run, force=force, who=who)
+        prune(engine, settings.keep_generations)
+        return published
+
+
+def _switched(engine: Engine, generation: Generation, *, dry_run: bool, force: bool, who: str) -> Published:
+    if dry_run:
+        return Published(generation, switched=False, why="dry run")
+    why = f"night {generation.night} published by run {generation.run_id}"
+    hindrance = switch(engine, generation.id, who=who, why=why, force=force)
+    if hindrance is not None:
+        log.warning(
+            "generation %d of night %s is not switched to: %s", generation.id, generation.night, hindrance
+        )
+        return Published(generation, switched=False, why=hindrance)
+    log.info("generation %d of night %s is live", generation.id, generation.night)
+    return Published(generation, switched=True, why=why)
+
+
+def _already_loaded(engine: Engine, candidate: Candidate) -> Generation | None:
+    if candidate.lists_ref is None:
+        return None
+    with reading(engine) as session:
+        return session.scalar(
+            select(Generation)
+            .where(
+                Generation.lists_ref == candidate.lists_ref,
+                Generation.top_k == candidate.top_k,
+                Generation.state == "ready",
+            )
+            .order_by(Generation.id.desc())
+            .limit(1)
+        )
+
+
+def _is_live(engine: Engine, generation: Generation) -> bool:
+    with reading(engine) as session:
+        return session.get_one(Live, 1).generation_id == generation.id
+
+
+def _audit_against_live(engine: Engine, generation: Generation, settings: StoreSettings) -> None:
+    with writing(engine) as session:
+        _, live = locked_pointer(session)
+        fresh = session.get_one(Generation, generation.id)
+        found = shrinkage(fresh, live, settings) if fresh.state == "ready" else fresh.why
+        if found is not None:
+            fresh.state, fresh.why = "refused", found
+    if found is not None:
+        raise PublishRefused(
+            f"lists of night {generation.night} (generation {generation.id}) are refused: {found}; "
+            f"what was live stays live"
+        )
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """
+    Hold the database's publish lock; it is freed with the connection, however the process dies.
+
+    SQLite needs none: its transactions write one at a time. Raises Busy after WAIT_SECONDS.
+    """
+    if not is_postgresql(engine):
+        yield
+        return
+    unlocked = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with answered(engine), unlocked.connect() as connection:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": PUBLISH_LOCK}):
+            if time.monotonic() > deadline:
+                raise Busy("another run is publishing; wait for it or end it, then publish again")
+            time.sleep(POLL_SECONDS)
+        yield

@@ -1,0 +1,142 @@
+"""
+Run a training module under torchrun, as a process group of its own, for as long as we live and no longer.
+
+The training gets its own session, so that Ctrl-C reaches only us and we decide how it ends. Four ways out, each
+ends all of its processes: it finishes; we raise; SIGTERM reaches us (Airflow kills a task); we are killed outright,
+and the kernel tells torchrun and its workers (see ``die_with_parent``). Nothing listens on a network:
+rendezvous is a file.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from recsys_tasks.errors import TrainingFailed
+
+log = logging.getLogger(__name__)
+
+PACKAGE_PARENT = Path(__file__).parents[2]
+# Airflow grants a task five seconds between SIGTERM and SIGKILL.
+GRACE_SECONDS = 2.0
+LAST_LINES = 15
+
+
+def launch(module: str, folder: Path, processes: int | None = None) -> None:
+    """
+    Run ``python -m module folder`` in ``processes`` workers (one a GPU, or one) and log its lines as they come.
+
+    Raises TrainingFailed with the last lines where it ends with an error.
+    """
+    with tempfile.TemporaryDirectory(prefix="rendezvous-") as meeting:
+        command = _command(module, folder, processes or _gpus() or 1, Path(meeting) / "store")
+        with _started(command) as process, _ended_with_us(process):
+            last = _stream(process)
+            code = process.wait()
+    if code != 0:
+        raise TrainingFailed(f"{module} ended with exit code {code}; its last lines:\n" + "\n".join(last))
+
+
+def _started(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def _command(module: str, folder: Path, processes: int, store: Path) -> list[str]:
+    torchrun = [sys.executable, "-m", "recsys_tasks.training.torchrun", str(os.getpid())]
+    meeting = ["--rdzv-backend=c10d", "--rdzv-conf=store_type=file", f"--rdzv-endpoint={store}"]
+    return [*torchrun, *meeting, "--nnodes=1", f"--nproc-per-node={processes}", "-m", module, str(folder)]
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")])),
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        # Waiting threads must not spin where cores are shared.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # Workers meet in a file and talk over loopback only.
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
+    }
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _stream(process: subprocess.Popen[str]) -> list[str]:
+    """Log every line; the last ones are handed back for the error message."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    assert process.stdout is not None
+    for line in process.stdout:
+        text = line.rstrip()
+        if text:
+            last.append(text)
+            log.info("%s", text)
+    return list(last)
+
+
+@contextmanager
+def _ended_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
+    """However the body is left, the training has ended behind it."""
+    with _on_sigterm(process):
+        try:
+            yield
+        finally:
+            end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """SIGTERM to the group (torchrun passes it to its workers), SIGKILL to what is left after the grace time."""
+    if process.poll() is not None:
+        return
+    for sign, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(patience)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+@contextmanager
+def _on_sigterm(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End the training on SIGTERM, then let the signal do what it would have done."""
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may set handlers; elsewhere the kernel's parent-death signal has to do.
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        end(process)
+        signal.signal(signal.SIGTERM, before)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,203 @@
+"""The loop of a towers fit: the net, the id table, their optimisers, and what joins them."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.model.cold import mean_by
+from recsys_tasks.model.towers import ATTRIBUTES, TowerFacts, TowerModel, TowerTensors, own_parts
+from recsys_tasks.settings import TowerSettings
+from recsys_tasks.training.lazy_adam import LazyAdam
+from recsys_tasks.training.tower_catalogue import Catalogue
+from recsys_tasks.training.tower_data import Batch, TowerData, batches, steps_of
+from recsys_tasks.training.tower_net import TorchBatch, TowerNet
+from recsys_tasks.training.tower_start import continue_from
+
+log = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+ID_SD = 0.05
+WARM_UP_STEPS = 50
+# The popularity gains are few and their gradients small: at the common rate they barely move.
+GAIN_RATE = 10.0
+
+
+class Fit:
+    """One fit: the net, the id table, their optimisers, and the loop that joins them."""
+
+    def __init__(
+        self,
+        data: TowerData,
+        catalogue: Catalogue,
+        settings: TowerSettings,
+        seed: int,
+        warm: TowerModel | None,
+    ) -> None:
+        self.data, self.catalogue, self.settings = data, catalogue, settings
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.net = TowerNet(
+            dim=settings.dim,
+            text_dim=catalogue.texts.shape[1],
+            bags=len(settings.half_lives_days),
+            windows=len(settings.popularity_days),
+            attributes=[len(catalogue.attribute_values[name]) + 1 for name in ATTRIBUTES],
+            cosine=settings.similarity == "cosine",
+        )
+        self.ids = self._normal(len(data.item_ids), settings.dim, sd=ID_SD)
+        self._start(warm)
+        self.net.to(self.device)
+        self.ids = self.ids.to(self.device)
+        self.texts = torch.from_numpy(catalogue.texts).to(self.device)
+        self._place = np.zeros(len(data.item_ids), dtype=np.int64)
+        self._text_place = np.zeros(len(catalogue.texts), dtype=np.int64)
+
+    def run(self, epochs: int) -> list[float]:
+        """Mean loss of each epoch."""
+        self._prepare(epochs * steps_of(self.data, self.settings))
+        losses = []
+        for epoch in range(1, epochs + 1):
+            each = [self._step(batch) for batch in batches(self.data, self.settings, self.rng)]
+            losses.append(float(np.mean(each)))
+            if not np.isfinite(losses[-1]):
+                raise TrainingFailed(
+                    f"the towers' loss is {losses[-1]} in epoch {epoch}: lower towers.learning_rate"
+                )
+            log.info("towers, epoch %d of %d: mean loss %.4f", epoch, epochs, losses[-1])
+        return losses
+
+    def _prepare(self, steps: int) -> None:
+        rate = self.settings.learning_rate
+        others = [p for name, p in self.net.named_parameters() if name != "gains" and p.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": others},
+            {"params": [self.net.gains], "lr": rate * GAIN_RATE},
+        ]
+        self.dense, self.lazy = torch.optim.Adam(groups, lr=rate), LazyAdam(self.ids, rate)
+        self.ramp = min(WARM_UP_STEPS, max(steps // 4, 1)), steps
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.dense, lambda step: _rate(step, *self.ramp))
+
+    def _step(self, batch: Batch) -> float:
+        items, on_device = self._on_device(batch)
+        rows = torch.from_numpy(items).to(self.device)
+        ids_LD = self.ids.index_select(0, rows).requires_grad_()
+        kept = self._random(len(items), 1) >= self.settings.id_dropout
+        p = self.settings.input_dropout
+        width = self.settings.dim * len(self.settings.half_lives_days)
+        dropped = (self._random(len(batch.rows), width) >= p) / max(1 - p, 1e-6)
+        loss: Tensor = self.net(on_device, ids_LD * kept, dropped)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert ids_LD.grad is not None
+        share = _rate(self.lazy.steps, *self.ramp)
+        self.lazy.step(rows, ids_LD.detach(), ids_LD.grad, share)
+        self.dense.step()
+        self.schedule.step()
+        self.dense.zero_grad(set_to_none=True)
+        return loss.item()
+
+    def _on_device(self, batch: Batch) -> tuple[Ints, TorchBatch]:
+        """The distinct items of the batch, and the batch with its items numbered among them."""
+        items = _number(self._place, batch.bags.items, batch.positives, batch.negatives)
+        texts = _number(self._text_place, self.catalogue.text_codes[items])
+        popularity = self.data.popularity
+        arrays = {
+            "parts": self._parts(items, len(texts)),
+            "bag_items": self._place[batch.bags.items],
+            "bag_offsets": batch.bags.offsets,
+            "bag_values": batch.bags.values,
+            "known": (batch.bags.lengths > 0).astype(np.float32),
+            "weights": batch.weights,
+            "cuts": batch.cuts,
+            "positive_rows": batch.positive_rows,
+            "positives": self._place[batch.positives],
+            "negatives": self._place[batch.negatives],
+            "positive_popularity": popularity[batch.cuts[batch.positive_rows], batch.positives],
+            "negative_popularity": popularity[:, batch.negatives],
+            "correction": batch.correction,
+            "masked_rows": batch.masked_rows,
+            "masked_columns": batch.masked_columns,
+        }
+        tensors = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
+        rows = torch.from_numpy(texts).to(self.device)
+        return items, TorchBatch(texts=self.texts.index_select(0, rows), **tensors)
+
+    def _parts(self, items: Ints, texts: int) -> Ints:
+        """Where each item's text and attributes stand in [texts; attribute table; ...]."""
+        columns, before = [self._text_place[self.catalogue.text_codes[items]]], texts
+        for name, table in zip(ATTRIBUTES, self.net.attributes, strict=True):
+            columns.append(before + self.catalogue.attribute_codes[name][items])
+            before += len(table)
+        return np.stack(columns, axis=1)
+
+    def _start(self, warm: TowerModel | None) -> None:
+        with torch.no_grad():
+            self.net.text.copy_(self._normal(*self.net.text.shape, sd=self.net.text.shape[0] ** -0.5))
+            for table in self.net.attributes:
+                table.copy_(self._normal(*table.shape, sd=ID_SD / 5))
+            if warm is not None:
+                continue_from(warm, self.net, self.ids, self.data.item_ids, self.catalogue.attribute_values)
+
+    def model(self, weights: dict[str, float], until: datetime) -> TowerModel:
+        """What was learned, as arrays."""
+        settings, catalogue, net = self.settings, self.catalogue, self.net
+        ids = _array(self.ids)
+        attributes = {name: _array(table) for name, table in zip(ATTRIBUTES, net.attributes, strict=True)}
+        own = own_parts(ids, attributes, catalogue.attribute_codes)
+        facts = TowerFacts(
+            half_lives_days=settings.half_lives_days,
+            history_events=settings.history_events,
+            popularity_days=settings.popularity_days,
+            similarity=settings.similarity,
+            event_weights=weights,
+            until=until.isoformat(),
+            attribute_values=catalogue.attribute_values,
+        )
+        tensors = TowerTensors(
+            ids=ids,
+            text=_array(net.text),
+            user_weight=_array(net.user_weight),
+            user_bias=_array(net.user_bias),
+            gains=_array(net.gains),
+            scale=_array(net.log_scale.exp()),
+            warm_text=catalogue.texts.astype(np.float16),
+            warm_ids=mean_by(catalogue.text_codes, len(catalogue.texts), own),
+            attributes=attributes,
+            attribute_codes=catalogue.attribute_codes,
+        )
+        return TowerModel(facts, self.data.item_ids, tensors)
+
+    def _normal(self, *shape: int, sd: float) -> Tensor:
+        return torch.randn(*shape, generator=self.generator) * sd
+
+    def _random(self, *shape: int) -> Tensor:
+        """Uniform on [0, 1); drawn on the CPU, so that a fit does not depend on the device's generator."""
+        return torch.rand(*shape, generator=self.generator).to(self.device)
+
+
+def _rate(step: int, warm_up: int, steps: int) -> float:
+    """Share of the learning rate: linear warm-up, then linear decay to nothing."""
+    return min((step + 1) / warm_up, max(steps - step, 0) / max(steps - warm_up, 1), 1.0)
+
+
+def _number(place: Ints, *codes: Ints) -> Ints:
+    """The distinct codes, sorted; ``place[code]`` becomes the number of each among them."""
+    marked = np.zeros(len(place), dtype=bool)
+    for some in codes:
+        marked[some] = True
+    distinct = np.flatnonzero(marked)
+    place[distinct] = np.arange(len(distinct))
+    return distinct
+
+
+def _array(tensor: Tensor) -> Floats:
+    array: Floats = tensor.detach().cpu().numpy()
+    return array.copy()

@@ -1,0 +1,124 @@
+"""
+The towers as torch sees them: one forward pass over a batch, and its loss.
+
+Letters: B examples, K shared negatives, L distinct items of the batch, D width, H half-lives, P popularity windows.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag, normalize
+
+
+USER_START = 3.0
+
+
+@dataclass(frozen=True)
+class TorchBatch:
+    """A batch on the device. Items are numbered within the batch: 0..L-1."""
+
+    texts: Tensor
+    """(texts, T) the distinct text vectors of the batch's items."""
+    parts: Tensor
+    """(L, 1 + attributes) rows of [texts; attribute table; ...] whose sum is an item's part beside its id."""
+    bag_items: Tensor
+    bag_offsets: Tensor
+    bag_values: Tensor
+    """(H, entries)"""
+    known: Tensor
+    """(B,) 1 where the example has a history."""
+    weights: Tensor
+    """(B,)"""
+    cuts: Tensor
+    """(B,)"""
+    positive_rows: Tensor
+    positives: Tensor
+    negatives: Tensor
+    positive_popularity: Tensor
+    """(positives, P)"""
+    negative_popularity: Tensor
+    """(C, K, P)"""
+    correction: Tensor
+    """(K,)"""
+    masked_rows: Tensor
+    masked_columns: Tensor
+
+
+class TowerNet(nn.Module):
+    """Everything learned except the id table, whose rows are handed in (few of them are touched a step)."""
+
+    def __init__(
+        self, *, dim: int, text_dim: int, bags: int, windows: int, attributes: list[int], cosine: bool
+    ) -> None:
+        super().__init__()
+        self.cosine = cosine
+        self.text = nn.Parameter(torch.zeros(text_dim, dim))
+        self.attributes = nn.ParameterList([torch.zeros(values, dim) for values in attributes])
+        # A shopper starts as the sum of the bags, scaled so that likeness weighs about as much as popularity.
+        self.user_weight = nn.Parameter(torch.eye(dim).repeat(bags, 1) * USER_START / bags)
+        self.user_bias = nn.Parameter(torch.zeros(dim))
+        self.gains = nn.Parameter(torch.full((windows,), 0.8 / max(windows, 1)))
+        self.log_scale = nn.Parameter(torch.tensor([12.0 if cosine else 1.0]).log(), requires_grad=cosine)
+
+    def forward(self, batch: TorchBatch, ids_LD: Tensor, dropped: Tensor) -> Tensor:
+        """The loss. ``dropped`` (B, H * D) is the input dropout: 0, or 1 / (1 - p)."""
+        items_LD = self.items(batch, ids_LD)
+        users_BD = self.users(batch, items_LD, dropped)
+        if self.cosine:
+            items_LD, users_BD = normalize(items_LD, dim=1), normalize(users_BD, dim=1)
+        users_BD = users_BD * batch.known[:, None] * self.log_scale.exp()
+        negatives_BK = users_BD @ rows_of(items_LD, batch.negatives).T
+        negatives_BK = negatives_BK + (batch.negative_popularity @ self.gains)[batch.cuts] + batch.correction
+        negatives_BK = negatives_BK.index_put(
+            (batch.masked_rows, batch.masked_columns), negatives_BK.new_tensor(float("-inf"))
+        )
+        positives = (rows_of(users_BD, batch.positive_rows) * rows_of(items_LD, batch.positives)).sum(dim=1)
+        positives = positives + batch.positive_popularity @ self.gains
+        return multi_positive_loss(positives, batch.positive_rows, negatives_BK, batch.weights)
+
+    def items(self, batch: TorchBatch, ids_LD: Tensor) -> Tensor:
+        """(L, D) id + text + attributes."""
+        tables = torch.cat([batch.texts @ self.text, *self.attributes])
+        return ids_LD + embedding_bag(batch.parts, tables, mode="sum")
+
+    def users(self, batch: TorchBatch, items_LD: Tensor, dropped: Tensor) -> Tensor:
+        """(B, D) from one decayed bag a half-life."""
+        bags = [
+            embedding_bag(
+                batch.bag_items,
+                items_LD,
+                batch.bag_offsets,
+                mode="sum",
+                per_sample_weights=values,
+                include_last_offset=True,
+            )
+            for values in batch.bag_values
+        ]
+        return torch.cat(bags, dim=1) * dropped @ self.user_weight + self.user_bias
+
+
+def rows_of(table: Tensor, rows: Tensor) -> Tensor:
+    """``table[rows]``; as bags of one, because only their backward pass is fast and in a fixed order on a CPU."""
+    return embedding_bag(rows[:, None], table, mode="sum")
+
+
+def multi_positive_loss(positives: Tensor, rows: Tensor, negatives_BK: Tensor, weights: Tensor) -> Tensor:
+    """
+    One softmax an example over its positives and the negatives; the target is uniform over the positives.
+
+    ``positives`` are the logits of all positives, ``rows`` the example of each (every example has one at least).
+    The mean over examples by ``weights``.
+    """
+    examples = len(negatives_BK)
+    top = torch.maximum(
+        negatives_BK.max(dim=1).values,
+        torch.full_like(weights, float("-inf")).scatter_reduce(0, rows, positives, "amax"),
+    ).detach()
+    zero = torch.zeros(examples, dtype=positives.dtype, device=positives.device)
+    total = (negatives_BK - top[:, None]).exp().sum(dim=1)
+    total = total + zero.index_add(0, rows, (positives - top[rows]).exp())
+    count = zero.index_add(0, rows, torch.ones_like(positives))
+    mean_positive = zero.index_add(0, rows, positives) / count
+    losses = total.log() + top - mean_positive
+    return (losses * weights).sum() / weights.sum()

@@ -1,0 +1,55 @@
+"""Fixtures every room shares."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from recsys_tasks.store.embedded import embedded_url, stop_embedded
+from recsys_tasks.store.store import Store, open_store
+
+DATABASES = ("sqlite", "postgresql")
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_folder() -> Iterator[Path]:
+    """The folder of an embedded PostgreSQL server; short, as a socket's path must be."""
+    home = Path(tempfile.mkdtemp(prefix="recsys-test-"))
+    yield home / "postgres"
+    stop_embedded(home / "postgres")
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_folder: Path) -> str:
+    """The URL of a database of that server; the server runs."""
+    return embedded_url(postgres_folder)
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_url: str) -> str:
+    """The URL of an empty schema of the test's own: as good as a database of its own, and quicker made."""
+    schema = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    return f"{postgres_url}&options=-csearch_path%3D{schema}"
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A shop's ``database`` setting, pointing to an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'serving.db'}"
+    monkeypatch.setenv("RECSYS_TEST_URL", request.getfixturevalue("fresh_postgres_url"))
+    return "RECSYS_TEST_URL"
+
+
+@pytest.fixture
+def store(database: str, tmp_path: Path) -> Store:
+    """An empty serving database, on SQLite and on PostgreSQL."""
+    return open_store(database, tmp_path / "postgres")

@@ -1,0 +1,43 @@
+"""DAG files as Airflow sees them, loaded in a process of their own, and a place for Airflow to write to."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.airflow_home import ROOT, environment_in
+
+DAGS = ROOT / "dags"
+SHOP = ROOT / "examples" / "template" / "shop.yaml"
+DAG_IDS = sorted(file.stem for file in DAGS.glob("*.py"))
+
+# Airflow writes its configuration where this points as soon as it is imported: never into somebody's home.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-test-")
+# As Airflow does: its DAG folder is importable.
+sys.path.insert(0, str(DAGS))
+
+
+def load(home: Path, shop: Path = SHOP) -> subprocess.CompletedProcess[str]:
+    """Load every DAG file in one fresh process."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.dags.facts", *DAG_IDS],
+        env={**environment_in(home), "RECSYS_SHOP": str(shop)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """dag_id -> what its file says."""
+    done = load(tmp_path_factory.mktemp("airflow"))
+    assert done.returncode == 0, f"a DAG file does not load:\n{done.stderr[-3000:]}"
+    facts: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return facts

@@ -1,0 +1,129 @@
+"""The house rules for DAGs; each message tells the author what to do."""
+
+from itertools import pairwise
+
+import pytest
+
+from recsys_tasks.steps import NIGHT_STEPS
+from tests.dags.conftest import DAG_IDS, ROOT
+from tools.embedded import POOLS
+
+HEAVY = {
+    "torch",
+    "transformers",
+    "polars",
+    "faiss",
+    "deltalake",
+    "lightgbm",
+    "pandas",
+    "pyarrow",
+    "dataframely",
+}
+EVERY_DAG = pytest.mark.parametrize("dag_id", DAG_IDS)
+
+
+def test_the_dags_are_there():
+    assert {"recsys_nightly", "recsys_ingest", "recsys_measure", "recsys_rollback"} <= set(DAG_IDS)
+
+
+@EVERY_DAG
+def test_a_dag_is_named_as_its_file(dags, dag_id):
+    assert dags[dag_id]["dag_id"] == dag_id
+
+
+@EVERY_DAG
+def test_a_dag_explains_itself(dags, dag_id):
+    doc = dags[dag_id]["doc"] or ""
+    assert doc.strip().startswith("### "), (
+        f"{dag_id}: begin the docstring with a heading and pass doc_md=__doc__"
+    )
+    assert len(doc) > 200, f"{dag_id}: say what it makes, what a rerun does, what happens on failure"
+
+
+@EVERY_DAG
+def test_a_dag_is_tagged_and_does_not_catch_up(dags, dag_id):
+    assert "recsys" in dags[dag_id]["tags"]
+    assert dags[dag_id]["catchup"] is False, (
+        f"{dag_id}: history is loaded by hand, never by switching a DAG on"
+    )
+
+
+@EVERY_DAG
+def test_parsing_loads_nothing_heavy(dags, dag_id):
+    heavy = HEAVY & set(dags[dag_id]["modules"])
+    assert not heavy, f"{dag_id} imports {heavy} when it is parsed; import them inside the task"
+
+
+@EVERY_DAG
+def test_every_task_has_an_owner_a_limit_and_a_page(dags, dag_id):
+    for name, task in dags[dag_id]["tasks"].items():
+        assert task["owner"] == "recsys", f"{name}: use TASK_DEFAULTS"
+        assert task["timeout"], f"{name}: may hang for ever; set execution_timeout or use TASK_DEFAULTS"
+        assert (task["doc"] or "").strip(), f"{name}: has no docstring for the UI"
+
+
+@EVERY_DAG
+def test_every_task_follows_the_error_tree(dags, dag_id):
+    for name, task in dags[dag_id]["tasks"].items():
+        assert task["policy"], f"{name}: retries what cannot succeed; use TASK_DEFAULTS"
+        assert 0 <= task["retries"] <= 3, f"{name}: {task['retries']} retries"
+
+
+@EVERY_DAG
+def test_every_pool_is_made_by_the_set_up(dags, dag_id):
+    for name, task in dags[dag_id]["tasks"].items():
+        known = {"default_pool", *POOLS}
+        assert task["pool"] in known, (
+            f"{name}: pool {task['pool']} does not exist, so it would never be scheduled"
+        )
+
+
+@EVERY_DAG
+def test_a_failure_is_never_hidden(dags, dag_id):
+    for name, task in dags[dag_id]["tasks"].items():
+        assert task["trigger_rule"] == "all_success", f"{name}: a run is judged by its leaves"
+
+
+@EVERY_DAG
+def test_every_field_is_described_and_bounded(dags, dag_id):
+    for name, param in dags[dag_id]["params"].items():
+        schema = param["schema"]
+        assert len(param["description"] or "") > 20, f"{dag_id}.{name}: describe it"
+        assert schema.get("title"), f"{dag_id}.{name}: give it a title"
+        bounds = {"format", "enum", "minimum", "maxLength"} & schema.keys()
+        assert bounds, f"{dag_id}.{name}: bound it, so that a wrong value is refused in the form"
+
+
+def test_the_night_has_exactly_the_steps_in_their_order(dags):
+    tasks = dags["recsys_nightly"]["tasks"]
+    assert sorted(tasks) == sorted(NIGHT_STEPS)
+    assert tasks["check_data"]["upstream"] == ["extract_events", "extract_items"]
+    for before, after in pairwise(NIGHT_STEPS[2:]):
+        assert tasks[after]["upstream"] == [before], f"{after} must follow {before}"
+
+
+def test_one_night_at_a_time(dags):
+    assert dags["recsys_nightly"]["max_active_runs"] == 1
+
+
+def test_the_next_night_waits_for_a_day_that_was_not_extracted(dags):
+    waiting = {name for name, task in dags["recsys_nightly"]["tasks"].items() if task["depends_on_past"]}
+    assert waiting == {"extract_events"}
+
+
+def test_model_tasks_share_the_gpu(dags):
+    pools = {name for name, task in dags["recsys_nightly"]["tasks"].items() if task["pool"] == "gpu"}
+    assert pools == {"finetune_encoder", "encode_items", "train_towers", "train_ranker"}
+
+
+@pytest.mark.parametrize("dag_id", ["recsys_nightly", "recsys_ingest"])
+def test_scheduled_dags_have_a_day_of_their_own(dags, dag_id):
+    assert dags[dag_id]["timetable"] == "CronDataIntervalTimetable", "a bare cron string has no interval"
+
+
+def test_a_rollback_is_never_tried_twice(dags):
+    assert dags["recsys_rollback"]["tasks"]["rollback"]["retries"] == 0
+
+
+def test_helpers_are_not_taken_for_dags():
+    assert "common/" in (ROOT / "dags" / ".airflowignore").read_text(encoding="utf-8").split()

@@ -1,0 +1,45 @@
+from types import SimpleNamespace
+
+import pytest
+from common.steps import options_from, step_doc
+
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.steps import NIGHT_STEPS
+from recsys_tasks.steps.job import Options
+
+
+def context(run_type="manual", **params):
+    return {"params": params, "run_id": "by_hand", "dag_run": SimpleNamespace(run_type=run_type)}
+
+
+def test_the_form_becomes_the_options_of_the_steps():
+    chosen = context(from_step="gate", top_k=5, publish="dry_run", start="scratch")
+    assert options_from(chosen) == Options(
+        from_step="gate", top_k=5, publish="dry_run", start="scratch", run_id="by_hand"
+    )
+
+
+def test_a_form_left_alone_changes_nothing():
+    untouched = context(from_step=None, top_k=None, publish="live", start="warm")
+    assert options_from(untouched) == Options(run_id="by_hand")
+
+
+def test_a_dag_without_these_fields_runs_with_the_defaults():
+    assert options_from(context(night="2026-01-05")) == Options(run_id="by_hand")
+
+
+@pytest.mark.parametrize(
+    ("run_type", "publish"), [("scheduled", "live"), ("manual", "live"), ("backfill", "dry_run")]
+)
+def test_a_backfill_never_goes_live(run_type, publish):
+    assert options_from(context(run_type, publish="live")).publish == publish
+
+
+def test_a_step_that_does_not_exist_is_refused():
+    with pytest.raises(SettingsError, match="no step"):
+        options_from(context(from_step="bild_pairs"))
+
+
+@pytest.mark.parametrize("name", NIGHT_STEPS)
+def test_a_task_s_page_is_its_module_s_docstring(name):
+    assert len(step_doc(name)) > 20

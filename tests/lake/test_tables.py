@@ -1,0 +1,270 @@
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recsys_tasks.calendar import days_between, night_of
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.lake import tables
+from recsys_tasks.lake.records import DayFacts
+from recsys_tasks.lake.snapshot import EVENT_ORDER
+from recsys_tasks.lake.tables import Lake
+from recsys_tasks.schema import Catalogue, Events
+from tests.lake.builders import NEW_YORK, events, filled, items, night, write_day
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+# Days
+
+
+def test_an_empty_lake_knows_nothing(lake):
+    assert lake.days() == []
+    assert lake.first_event() is None
+    snapshot = lake.snapshot(datetime(2026, 1, 1, tzinfo=UTC))
+    assert (snapshot.events.height, snapshot.items.height) == (0, 0)
+
+
+def test_creating_twice_changes_nothing(lake):
+    lake.create()
+    lake.create()
+    assert lake.versions() == {"events": 0, "items": 0}
+
+
+def test_what_was_written_is_read_in_the_total_order_and_fulfils_the_contract(lake):
+    write_day(
+        lake,
+        "2026-03-02",
+        ("bob", "tent", "2026-03-02T18:00:00"),
+        ("ann", "tent", "2026-03-02T18:00:00"),
+        ("zoe", "mat", "2026-03-02T17:00:00"),
+        ("ann", "bag", "2026-03-02T18:00:00"),
+    )
+    log = lake.snapshot(datetime(2026, 3, 4, tzinfo=UTC)).events
+    Events.validate(log)
+    assert log.select("user_id", "item_id").rows() == [
+        ("zoe", "mat"),
+        ("ann", "bag"),
+        ("ann", "tent"),
+        ("bob", "tent"),
+    ]
+    assert log.equals(log.sort(EVENT_ORDER))
+
+
+@pytest.mark.parametrize(
+    ("day", "first_second", "last_second"),
+    [
+        ("2026-03-08", "2026-03-08T05:00:00", "2026-03-09T03:59:59"),  # 23 hours: clocks go forward
+        ("2026-11-01", "2026-11-01T04:00:00", "2026-11-02T04:59:59"),  # 25 hours
+        ("2026-07-01", "2026-07-01T04:00:00", "2026-07-02T03:59:59"),
+    ],
+)
+def test_a_business_day_holds_its_first_and_its_last_second(lake, day, first_second, last_second):
+    write_day(lake, day, ("ann", "tent", first_second), ("ann", "bag", last_second))
+    assert lake.day_record(date.fromisoformat(day)).rows == 2
+
+
+@pytest.mark.parametrize("at", ["2026-03-08T04:59:59", "2026-03-09T04:00:00"])
+def test_an_event_of_another_day_is_refused_and_nothing_is_written(lake, at):
+    with pytest.raises(ValueError, match="outside 2026-03-08"):
+        write_day(lake, "2026-03-08", ("ann", "tent", at))
+    assert lake.days() == []
+
+
+def test_a_snapshot_ends_before_its_instant(lake):
+    write_day(
+        lake, "2026-03-02", ("ann", "tent", "2026-03-02T17:00:00"), ("ann", "bag", "2026-03-02T17:00:01")
+    )
+    log = lake.snapshot(datetime(2026, 3, 2, 17, 0, 1, tzinfo=UTC)).events
+    assert log["item_id"].to_list() == ["tent"]
+
+
+def test_writing_a_day_again_replaces_it_and_leaves_its_neighbours(tmp_path):
+    lake = filled(tmp_path)
+    write_day(lake, "2026-03-02", ("bob", "stove", "2026-03-02T17:00:00"))
+    log = lake.snapshot(datetime(2026, 4, 1, tzinfo=UTC)).events
+    assert log["item_id"].to_list() == ["tent 2026-03-01", "stove", "tent 2026-03-03"]
+
+
+def test_a_rerun_gives_the_same_fingerprint_whatever_the_order_of_the_rows(lake):
+    rows = [("ann", "tent", "2026-03-02T17:00:00"), ("bob", "bag", "2026-03-02T18:00:00")]
+    write_day(lake, "2026-03-02", *rows)
+    before = lake.day_record(date(2026, 3, 2))
+    write_day(lake, "2026-03-02", *reversed(rows))
+    assert lake.day_record(date(2026, 3, 2)) == before
+
+
+def test_late_rows_change_the_fingerprint_of_their_day_only(tmp_path):
+    lake = filled(tmp_path)
+    before = {day: lake.day_record(day).fingerprint for day in lake.days()}
+    write_day(
+        lake,
+        "2026-03-02",
+        ("ann", "tent 2026-03-02", "2026-03-02T17:00:00"),
+        ("bob", "bag", "2026-03-02T17:00:00"),
+    )
+    after = {day: lake.day_record(day).fingerprint for day in lake.days()}
+    assert {day for day in before if before[day] != after[day]} == {date(2026, 3, 2)}
+
+
+def test_an_empty_day_is_recorded_and_its_old_rows_are_gone(tmp_path):
+    lake = filled(tmp_path)
+    write_day(lake, "2026-03-02")
+    assert lake.day_record(date(2026, 3, 2)).rows == 0
+    assert lake.events_between(night("2026-03-02").start, night("2026-03-02").as_of).is_empty()
+
+
+def test_a_day_keeps_what_extraction_counted(lake):
+    day = date(2026, 3, 2)
+    facts = DayFacts(read=9, rejected={"user_id|nullability": 1}, filtered={"cancelled": 2})
+    lake.write_days(day, day, NEW_YORK, events(), {day: facts})
+    record = lake.day_record(day)
+    assert (record.read, record.rejected, record.filtered) == (9, facts.rejected, facts.filtered)
+    assert lake.day_record(day + timedelta(days=1)) is None
+
+
+def test_the_first_event_is_found(tmp_path):
+    assert filled(tmp_path).first_event() == datetime(2026, 3, 1, 17, tzinfo=UTC)
+
+
+AT = st.datetimes(datetime(2026, 3, 6), datetime(2026, 3, 10)).map(lambda at: at.replace(tzinfo=UTC))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(log=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), AT), max_size=12))
+def test_day_by_day_or_in_one_range_is_the_same_lake(log, tmp_path_factory):
+    frame = events(*((user, item, at.replace(tzinfo=None).isoformat()) for user, item, at in log))
+    first, last = date(2026, 3, 5), date(2026, 3, 10)
+    whole, split = (Lake(tmp_path_factory.mktemp("lake")) for _ in range(2))
+    whole.write_days(first, last, NEW_YORK, frame, {})
+    for day in days_between(first, last):
+        own = pl.Series([night_of(at, NEW_YORK) == day for at in frame["occurred_at"]], dtype=pl.Boolean)
+        split.write_days(day, day, NEW_YORK, Events.cast(frame.filter(own)), {})
+    assert {d: whole.day_record(d) for d in whole.days()} == {d: split.day_record(d) for d in split.days()}
+    assert whole.snapshot(night("2026-03-10").as_of).events.equals(
+        split.snapshot(night("2026-03-10").as_of).events
+    )
+
+
+# What a night is told
+
+
+def test_newer_days_and_catalogues_do_not_change_what_a_night_is_told(tmp_path):
+    lake = filled(tmp_path)
+    lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    before = lake.state(night("2026-03-02"))
+    write_day(lake, "2026-03-03", ("bob", "stove", "2026-03-03T17:00:00"))
+    write_day(lake, "2026-03-04")
+    lake.write_items(items(tent="blue tent", bag="bag"), night("2026-03-03"))
+    assert lake.state(night("2026-03-02")) == before
+
+
+@pytest.mark.parametrize("day", ["2026-03-01", "2026-03-02"])
+def test_a_corrected_day_changes_what_the_nights_behind_it_are_told(tmp_path, day):
+    lake = filled(tmp_path)
+    before = lake.state(night("2026-03-02"))["events"]
+    write_day(lake, day, ("bob", "stove", f"{day}T17:00:00"))
+    assert lake.state(night("2026-03-02"))["events"] != before
+
+
+def test_an_empty_day_tells_as_much_as_one_never_extracted(tmp_path):
+    lake = filled(tmp_path)
+    before = lake.state(night("2026-03-05"))
+    write_day(lake, "2026-03-04")
+    assert lake.state(night("2026-03-05")) == before
+
+
+def test_a_crash_between_rows_and_record_is_seen_and_mended_by_the_rerun(tmp_path, monkeypatch):
+    lake = filled(tmp_path)
+    before = lake.state(night("2026-03-03"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "write_record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_day(lake, "2026-03-02", ("ann", "tent 2026-03-02", "2026-03-02T17:00:00"))
+    with pytest.raises(MissingArtefact, match="2026-03-02 was cut off"):
+        lake.state(night("2026-03-03"))
+    write_day(lake, "2026-03-02", ("ann", "tent 2026-03-02", "2026-03-02T17:00:00"))
+    assert lake.state(night("2026-03-03")) == before
+
+
+# The catalogue
+
+
+def catalogue(lake: Lake, day: str) -> dict[str, tuple[str, bool]]:
+    rows = lake.snapshot(night(day).as_of).items
+    Catalogue.validate(rows)
+    return {item: (text, proven) for item, text, proven in rows.select("item_id", "text", "proven").rows()}
+
+
+def test_the_first_catalogue_is_assumed_for_the_nights_before_it_and_proven_from_its_own(lake):
+    written = lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    assert written.assumed
+    assert catalogue(lake, "2026-03-01") == {"tent": ("red tent", False)}
+    assert catalogue(lake, "2026-03-02") == {"tent": ("red tent", True)}
+
+
+def test_a_night_reads_the_catalogue_as_it_stood(lake):
+    lake.write_items(items(tent="red tent", mat="mat"), night("2026-03-02"))
+    written = lake.write_items(items(tent="blue tent", bag="bag"), night("2026-03-04"))
+    assert (written.total, written.added, written.changed, written.removed) == (2, 1, 1, 1)
+    assert not written.assumed
+    assert catalogue(lake, "2026-03-01") == {"tent": ("red tent", False), "mat": ("mat", False)}
+    assert catalogue(lake, "2026-03-03") == {"tent": ("red tent", True), "mat": ("mat", True)}
+    assert catalogue(lake, "2026-03-04") == {"tent": ("blue tent", True), "bag": ("bag", True)}
+
+
+def test_an_item_that_comes_back_is_listed_again(lake):
+    for day, listed in (
+        ("01", {"tent": "t", "mat": "m"}),
+        ("02", {"tent": "t"}),
+        ("03", {"tent": "t", "mat": "m"}),
+    ):
+        lake.write_items(items(**listed), night(f"2026-03-{day}"))
+    assert [len(catalogue(lake, f"2026-03-{day}")) for day in ("01", "02", "03")] == [2, 1, 2]
+
+
+def test_an_unchanged_catalogue_adds_no_version(lake):
+    lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    lake.write_items(items(tent="red tent"), night("2026-03-03"))
+    assert lake.versions()["items"] == 1
+
+
+def test_the_catalogue_of_an_older_night_changes_nothing(lake):
+    lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    lake.write_items(items(tent="red tent"), night("2026-03-03"))
+    before = lake.state(night("2026-03-02")), lake.versions()
+    assert lake.write_items(items(bag="bag"), night("2026-03-02")).skipped
+    assert (lake.state(night("2026-03-02")), lake.versions()) == before
+
+
+def test_the_same_night_again_changes_nothing(lake):
+    lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    first = lake.write_items(items(tent="blue tent", bag="bag"), night("2026-03-03"))
+    before = lake.versions()
+    assert lake.write_items(items(tent="blue tent", bag="bag"), night("2026-03-03")) == first
+    assert lake.versions() == before
+
+
+def test_the_same_night_with_another_catalogue_replaces_its_own_versions_only(lake):
+    lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    lake.write_items(items(tent="blue tent", bag="bag"), night("2026-03-03"))
+    lake.write_items(items(tent="green tent"), night("2026-03-03"))
+    assert catalogue(lake, "2026-03-02") == {"tent": ("red tent", True)}
+    assert catalogue(lake, "2026-03-03") == {"tent": ("green tent", True)}
+
+
+def test_records_are_plain_json(tmp_path):
+    filled(tmp_path)
+    record = json.loads((tmp_path / "days" / "2026-03-01.json").read_text())
+    assert set(record) == {"rows", "read", "rejected", "filtered", "fingerprint"}

@@ -1,0 +1,139 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_tasks.errors import SchemaMismatch
+from recsys_tasks.model.cold import borrow
+from recsys_tasks.model.popularity import popularity_matrix
+from recsys_tasks.model.towers import TowerModel
+from tests.model.tower_builders import (
+    CATALOGUE,
+    DIM,
+    HALF_LIVES,
+    KNOWN,
+    NOON,
+    TEXT_DIM,
+    WEIGHTS,
+    WINDOWS,
+    log,
+    texts,
+    towers,
+)
+
+ROWS = [
+    ("ann", "cup", "purchase", 1.0),
+    ("ann", "tea", "view", 3.0),
+    ("ann", "tea", "view", 20.0),
+    ("bob", "new", "view", 2.0),
+    ("bob", "mat", "purchase", 9.0),
+]
+USERS = pl.Series("user_id", ["ann", "bob", "cy"])
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def item_by_hand(model: TowerModel, item: str, text: np.ndarray) -> np.ndarray:
+    tensors = model.tensors
+    if item in KNOWN:
+        place = KNOWN.index(item)
+        own = tensors.ids[place] + tensors.attributes["category"][tensors.attribute_codes["category"][place]]
+    else:
+        own = borrow(text[None], tensors.warm_text.astype(np.float32), tensors.warm_ids)[0]
+    vector = own + text @ tensors.text
+    return unit(vector) if model.facts.similarity == "cosine" else vector
+
+
+def score_by_hand(model: TowerModel, user: str, item: str) -> float:
+    text_of = dict(zip(CATALOGUE, texts(), strict=True))
+    history = [(i, WEIGHTS[t], d) for u, i, t, d in ROWS if u == user]
+    score = 0.0
+    if history:
+        bags = []
+        for half_life in HALF_LIVES:
+            weights = [w * 2 ** (-d / half_life) for _, w, d in history]
+            vectors = [item_by_hand(model, i, text_of[i]) for i, _, _ in history]
+            bags.append(sum(w * v for w, v in zip(weights, vectors, strict=True)) / np.linalg.norm(weights))
+        u = np.concatenate(bags) @ model.tensors.user_weight + model.tensors.user_bias
+        u = unit(u) if model.facts.similarity == "cosine" else u
+        score = float(model.tensors.scale[0] * (u @ item_by_hand(model, item, text_of[item])))
+    for gain, days in zip(model.tensors.gains, WINDOWS, strict=True):
+        buyers = {u for u, i, _, d in ROWS if i == item and d <= days}
+        score += float(gain) * np.log1p(len(buyers))
+    return score
+
+
+def matrices(model: TowerModel, events: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    popularity = popularity_matrix(events, NOON, CATALOGUE, WINDOWS)
+    items = model.item_matrix(CATALOGUE, texts(), popularity)
+    return model.user_matrix(USERS, events, NOON, CATALOGUE, texts()), items
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_one_product_gives_the_whole_score(similarity):
+    model = towers(similarity)
+    users, items = matrices(model, log(*ROWS))
+    assert users.shape == (3, DIM + 1)
+    assert items.shape == (5, DIM + 1)
+    expected = [[score_by_hand(model, user, item) for item in CATALOGUE] for user in USERS]
+    assert users @ items.T == pytest.approx(np.array(expected), abs=2e-3)
+
+
+def test_a_shopper_without_history_ranks_by_popularity():
+    users, items = matrices(towers(), log(*ROWS))
+    assert users[2].tolist() == [0.0] * DIM + [1.0]
+    assert (users[2] @ items.T).tolist() == items[:, -1].tolist()
+
+
+def test_an_unknown_item_works_from_its_text_alone():
+    model, text = towers(), texts()
+    near = model.item_matrix(pl.Series(["brand new"]), text[[0]], np.zeros((1, 2), np.float32))[0, :-1]
+    far = model.item_matrix(pl.Series(["brand new"]), text[[1]], np.zeros((1, 2), np.float32))[0, :-1]
+    assert not np.allclose(near, far)
+    assert near == pytest.approx(item_by_hand(model, "brand new", text[0]), abs=1e-4)
+
+
+def test_an_item_vector_does_not_depend_on_what_else_is_asked_for():
+    model, popularity = towers(), np.zeros((5, 2), np.float32)
+    together = model.item_matrix(CATALOGUE, texts(), popularity)
+    for row, item in enumerate(CATALOGUE):
+        alone = model.item_matrix(pl.Series([item]), texts()[[row]], popularity[[row]])
+        assert alone[0] == pytest.approx(together[row], abs=1e-6)
+
+
+@pytest.mark.parametrize("days", [0, -0.001, -20])
+def test_events_at_or_after_the_instant_change_no_shopper(days):
+    planted = log(*ROWS, ("ann", "mat", "purchase", days), ("cy", "mat", "purchase", days))
+    before = towers().user_matrix(USERS, log(*ROWS), NOON, CATALOGUE, texts())
+    assert (towers().user_matrix(USERS, planted, NOON, CATALOGUE, texts()) == before).all()
+
+
+def test_the_order_and_the_number_of_shoppers_change_nothing():
+    model = towers()
+    all_rows = model.user_matrix(USERS, log(*ROWS), NOON, CATALOGUE, texts())
+    reversed_rows = model.user_matrix(USERS.reverse(), log(*ROWS), NOON, CATALOGUE, texts())
+    assert reversed_rows[::-1] == pytest.approx(all_rows, abs=1e-6)
+    assert model.user_matrix(USERS.head(0), log(*ROWS), NOON, CATALOGUE, texts()).shape == (0, DIM + 1)
+
+
+def test_text_of_another_width_is_refused():
+    with pytest.raises(SchemaMismatch, match=f"items, {TEXT_DIM}"):
+        towers().item_matrix(CATALOGUE, texts()[:, :-1], np.zeros((5, 2), np.float32))
+
+
+def test_saved_towers_answer_the_same_and_hold_no_pickle(tmp_path):
+    model = towers("cosine")
+    model.save(tmp_path)
+    loaded = TowerModel.load(tmp_path)
+    assert loaded.facts == model.facts
+    for before, after in zip(matrices(model, log(*ROWS)), matrices(loaded, log(*ROWS)), strict=True):
+        assert (before == after).all()
+    assert {file.suffix for file in tmp_path.iterdir()} == {".safetensors", ".json", ".parquet"}
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        towers().save(tmp_path / name)
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()

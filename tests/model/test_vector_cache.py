@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.model.vector_cache import VectorCache, encode_cached
+from tests.tiny_encoder import tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return TextEncoder.load(folder, max_tokens=32, device="cpu")
+
+
+def test_only_texts_that_are_new_are_encoded(encoder, folder, tmp_path):
+    cache = VectorCache.of(tmp_path, folder, 32)
+    first, encoded_first = encode_cached(encoder, cache, ["tent", "mug"])
+    second, encoded_second = encode_cached(encoder, cache, ["mug", "stove", "tent"])
+    assert (encoded_first, encoded_second) == (2, 1)
+    np.testing.assert_array_equal(second[[2, 0]], first)
+    np.testing.assert_allclose(second, encoder.encode(["mug", "stove", "tent"]), atol=1e-6)
+
+
+def test_another_encoder_or_length_has_a_cache_of_its_own(folder, tmp_path):
+    other = tiny_encoder(tmp_path / "other", seed=1)
+    folders = {VectorCache.of(tmp_path, weights, 32).folder for weights in (folder, other)}
+    assert len(folders | {VectorCache.of(tmp_path, folder, 16).folder}) == 3
+
+
+def test_what_is_known_stays_as_it_was(folder, tmp_path):
+    cache = VectorCache.of(tmp_path, folder, 32)
+    cache.add(["tent"], np.ones((1, 4), dtype=np.float32))
+    cache.add(["mug", "tent"], np.zeros((2, 4), dtype=np.float32))
+    vectors, known = cache.lookup(["tent", "kayak"])
+    assert known.tolist() == [True, False]
+    np.testing.assert_array_equal(vectors[0], np.ones(4))

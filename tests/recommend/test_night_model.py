@@ -1,0 +1,123 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.recommend.candidates import SOURCES
+from recsys_tasks.recommend.features import NAMES
+from recsys_tasks.recommend.ranker import Groups, Ranker, fit_booster
+from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_at, sample_users
+from recsys_tasks.recommend.recommend import Recommender
+from recsys_tasks.settings import RankerSettings
+from tests.recommend.shop import NIGHT_END, lively, lively_items, lively_log, night_model, shoppers
+
+EVERYONE = [f"u{n:02}" for n in range(30)]
+CUT = 21
+
+
+def taken(days_ago: float, days: float = 7) -> pl.DataFrame:
+    since = NIGHT_END - timedelta(days=days_ago)
+    return lively_log().filter(
+        pl.col("occurred_at").is_between(since, since + timedelta(days=days), closed="left")
+    )
+
+
+def groups(model, cut=CUT, events=None, new_only=False) -> Groups | None:
+    events = taken(cut) if events is None else events
+    return groups_at(model.at(lively(days_ago=cut)), events, new_only=new_only, max_users=100, seed=1)
+
+
+def fitted() -> Ranker:
+    model = night_model(lively_items())
+    parts = [groups(model, cut=cut) for cut in (42, 35, 28)]
+    return Ranker({"all": fit_booster(Groups.joined(parts), RankerSettings(trees=40), 1)})
+
+
+def test_a_row_carries_the_best_standing_source_that_proposed_it():
+    some = shoppers(lively(), *EVERYONE)
+    opened = night_model(lively_items()).at(some.context)
+    pool = opened.pool(some, opened.users(some), False)
+    own = some.own.find(pool.rows.shopper, pool.rows.item)[1]
+    assert own.any()
+    assert (pool.source[own] == SOURCES.index("repeat")).all()
+    assert (pool.source[~own] > SOURCES.index("repeat")).all()
+    assert set(pool.source) == {0, 1, 2}
+
+
+def test_strangers_are_left_to_the_ladder():
+    some = shoppers(lively(), "stranger", "u01")
+    ranked = night_model(lively_items()).at(some.context).rank(some, new_only=False, limit=10)
+    assert set(ranked.rows.shopper) == {1}
+
+
+def test_without_a_ranker_the_towers_order():
+    some = shoppers(lively(), "u01", "u02")
+    opened = night_model(lively_items()).at(some.context)
+    rows = opened.rank(some, new_only=False, limit=10).rows
+    exact = opened.users(some) @ opened.items.T
+    assert rows.score == pytest.approx(exact[rows.shopper, rows.item], abs=1e-4)
+
+
+def test_the_ranker_beats_its_tower_on_days_it_never_saw():
+    wanted = taken(7).select("user_id", "item_id").unique()
+    where = lively(days_ago=7)
+
+    def hits(model):
+        lists = Recommender(model, where).lists(wanted["user_id"], 3)
+        return len(lists.join(wanted, on=["user_id", "item_id"]))
+
+    towers = night_model(lively_items())
+    assert hits(replace(towers, ranker=fitted())) > 1.3 * hits(towers)
+
+
+def test_a_ready_index_serves_its_own_instant_only():
+    where = lively()
+    model = night_model(lively_items())
+    opened = model.at(where)
+    broken = ItemIndex.build(opened.retrieval.index.item_ids, np.zeros_like(opened.items))
+    for as_of, used in ((NIGHT_END, True), (NIGHT_END - timedelta(days=7), False)):
+        given = replace(model, index=broken, index_as_of=as_of).at(where)
+        assert (given.retrieval.index is broken) == used
+
+
+def test_an_index_over_other_items_is_not_used():
+    model = night_model(lively_items())
+    index = model.at(lively()).retrieval.index
+    ruled = replace(model, index=index, index_as_of=NIGHT_END).at(lively(blocked_items=["i01"]))
+    assert len(ruled.retrieval.index) == len(index) - 1
+
+
+def test_training_groups_hold_what_was_taken_and_a_sample_of_the_rest():
+    made = groups(night_model(lively_items()))
+    assert made.sizes.sum() == len(made.labels) == len(made.values)
+    per_group = np.split(made.labels, np.cumsum(made.sizes)[:-1])
+    assert all(group.sum() >= 1 for group in per_group)
+    assert all((group == 0).sum() <= NEGATIVES * 1.5 for group in per_group)
+
+
+def test_training_groups_of_new_items_hold_no_known_one():
+    new = groups(night_model(lively_items()), new_only=True)
+    assert 0 < new.labels.sum() < groups(night_model(lively_items())).labels.sum()
+    assert (new.values[:, NAMES.index("own_15")] == 0).all()
+
+
+def test_training_groups_do_not_depend_on_the_order_of_the_labels():
+    model = night_model(lively_items())
+    one, other = groups(model), groups(model, events=taken(CUT).reverse())
+    assert np.array_equal(one.values, other.values, equal_nan=True)
+    assert np.array_equal(one.labels, other.labels)
+
+
+def test_nobody_taking_a_candidate_gives_no_groups():
+    nothing = taken(CUT).head(0)
+    assert groups(night_model(lively_items()), events=nothing) is None
+
+
+def test_a_sample_of_shoppers_is_sorted_and_repeats():
+    users = pl.Series(EVERYONE).reverse()
+    assert sample_users(users, 99, 1).to_list() == EVERYONE
+    few = sample_users(users, 5, 1)
+    assert few.to_list() == sorted(few) == sample_users(users.reverse(), 5, 1).to_list()

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.recommend import ranker as module
+from recsys_tasks.recommend.features import NAMES
+from recsys_tasks.recommend.ranker import FEATURES, Groups, Ranker, fit_booster
+from recsys_tasks.settings import RankerSettings
+
+SETTINGS = RankerSettings(trees=40)
+DUE = NAMES.index("own_due")
+
+
+def planted(groups=150, size=20, seed=1) -> Groups:
+    """Noise, and one feature whose largest value in a group is what was taken."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(groups * size, len(NAMES))).astype(np.float32)
+    taken = values[:, DUE].reshape(groups, size).argmax(axis=1) + np.arange(groups) * size
+    labels = np.zeros(groups * size, np.int64)
+    labels[taken] = 1
+    return Groups(values, labels, np.full(groups, size))
+
+
+def fitted(**heads) -> Ranker:
+    return Ranker({head: fit_booster(groups, SETTINGS, seed=1) for head, groups in heads.items()})
+
+
+@pytest.fixture(scope="module")
+def ranker() -> Ranker:
+    return fitted(all=planted())
+
+
+def test_it_learns_a_planted_feature(ranker):
+    test = planted(seed=2)
+    scores = ranker.scores(test.values, new_only=False).reshape(-1, 20)
+    best = test.labels.reshape(-1, 20).argmax(axis=1)
+    assert (scores.argmax(axis=1) == best).mean() > 0.7
+    assert next(iter(ranker.importance()["all"])) == "own_due"
+
+
+def test_the_same_rows_and_seed_give_the_same_trees(ranker):
+    other = fitted(all=planted())
+    assert ranker.boosters["all"].model_to_string() == other.boosters["all"].model_to_string()
+
+
+def test_each_head_orders_its_own_lists(ranker):
+    assert ranker.scores(planted().values, new_only=True) is None
+    assert ranker.scores(planted().values, new_only=False) is not None
+
+
+def test_it_survives_saving_as_text(tmp_path):
+    before = fitted(all=planted(), new=planted(seed=4))
+    before.save(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [FEATURES, "ranker_all.txt", "ranker_new.txt"]
+    after = Ranker.load(tmp_path)
+    rows = planted(seed=3).values
+    for new_only in (False, True):
+        assert np.array_equal(before.scores(rows, new_only), after.scores(rows, new_only))
+
+
+def test_a_ranker_over_other_features_is_refused(ranker, tmp_path, monkeypatch):
+    ranker.save(tmp_path)
+    monkeypatch.setattr(module, "NAMES", NAMES[1:])
+    with pytest.raises(MissingArtefact, match="fit it anew"):
+        Ranker.load(tmp_path)
+
+
+def test_long_inputs_score_as_short_ones(ranker, monkeypatch):
+    rows = planted(seed=3).values
+    whole = ranker.scores(rows, new_only=False)
+    monkeypatch.setattr(module, "PREDICT_ROWS", 64)
+    assert np.array_equal(whole, ranker.scores(rows, new_only=False))

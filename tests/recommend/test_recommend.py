@@ -1,0 +1,131 @@
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from recsys_tasks.recommend import recommend as module
+from recsys_tasks.recommend.model import PopularModel, RepeatModel
+from recsys_tasks.recommend.recommend import Recommender, recommend
+from recsys_tasks.schema import Recommendations
+from recsys_tasks.settings import RuleSettings
+from tests.recommend.shop import (
+    NIGHT_END,
+    TARGETS,
+    WEIGHTS,
+    bought,
+    catalogue,
+    context,
+    lively,
+    lively_items,
+    lively_log,
+    log,
+    night_model,
+    snapshot,
+)
+
+EVERYONE = pl.Series([f"u{n:02}" for n in range(30)] + ["stranger"])
+MODELS = {
+    "night": night_model(lively_items()),
+    "popular": PopularModel(),
+    "repeat": RepeatModel(),
+}
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return MODELS[request.param]
+
+
+def lists(model, where=None, users=EVERYONE, top_k=10, new_only=False):
+    return Recommender(model, where or lively()).lists(users, top_k, new_only=new_only)
+
+
+def items_of(frame, user="u07"):
+    return frame.filter(pl.col("user_id") == user)["item_id"].to_list()
+
+
+def lengths(frame):
+    return frame.group_by("user_id").len()["len"].unique().to_list()
+
+
+@pytest.mark.parametrize("new_only", [False, True])
+def test_everybody_gets_a_full_list_that_keeps_the_contract(model, new_only):
+    frame = Recommendations.validate(lists(model, new_only=new_only))
+    assert frame["user_id"].n_unique() == len(EVERYONE)
+    assert lengths(frame) == [10]
+    assert frame["score"].is_not_nan().all()
+
+
+def test_scores_fall_with_the_rank(model):
+    frame = lists(model).sort("user_id", "rank")
+    falls = frame.select((pl.col("score").diff().over("user_id") <= 0).fill_null(True))
+    assert falls.to_series().all()
+
+
+def test_new_only_shows_nothing_the_shopper_has_an_event_with(model):
+    frame = lists(model, new_only=True, top_k=25)
+    assert frame.join(lively_log(), on=["user_id", "item_id"], how="semi").is_empty()
+
+
+def test_rules_leave_out_items_and_the_list_stays_full(model):
+    frame = lists(model, lively(blocked_categories=["c0", "c1"], blocked_items=["i02"]), top_k=20)
+    kinds = frame.join(lively_items(), on="item_id")
+    assert not kinds["category"].is_in(["c0", "c1"]).any()
+    assert "i02" not in frame["item_id"]
+    assert lengths(frame) == [20]
+
+
+def test_a_catalogue_smaller_than_the_list_gives_what_it_has(model):
+    assert lengths(lists(model, lively(blocked_categories=["c0", "c1", "c2", "c3"]), top_k=20)) == [8]
+
+
+def test_nothing_allowed_gives_no_rows(model):
+    assert lists(model, lively(blocked_categories=[f"c{n}" for n in range(5)])).is_empty()
+
+
+def test_a_shopper_gets_the_same_alone_as_among_others(model):
+    crowd, alone = lists(model), lists(model, users=pl.Series(["u07"]))
+    assert items_of(crowd) == items_of(alone)
+
+
+def test_the_order_of_shoppers_and_the_batch_do_not_matter(model, monkeypatch):
+    before = lists(model)
+    monkeypatch.setattr(module, "BATCH", 7)
+    assert lists(model, users=EVERYONE.reverse()).drop("score").equals(before.drop("score"))
+
+
+def test_two_runs_are_equal_to_the_last_bit(model):
+    assert lists(model).equals(lists(model))
+
+
+def test_what_happens_after_the_instant_changes_nothing(model):
+    shorter = lively_log().filter(pl.col("occurred_at") < NIGHT_END - timedelta(days=10))
+    early = context(shorter, lively_items(), days_ago=10)
+    assert lists(model, lively(days_ago=10)).equals(lists(model, early))
+
+
+def test_the_shops_rule_decides_whether_a_list_may_repeat(model):
+    def made(allowed):
+        rules = RuleSettings(repeats_allowed=allowed)
+        at = snapshot(lively_log(), lively_items())
+        return recommend(model, at, EVERYONE, rules, weights=WEIGHTS, target_events=TARGETS, top_k=10)
+
+    assert made(True).equals(lists(model))
+    assert made(False).equals(lists(model, new_only=True))
+
+
+def test_a_stranger_gets_what_is_popular_and_reads_why(model):
+    frame = lists(model).filter(pl.col("user_id") == "stranger")
+    assert frame["item_id"].equals(lists(PopularModel()).filter(pl.col("user_id") == "stranger")["item_id"])
+    assert frame["source"].unique().to_list() == ["popular"]
+    assert frame["reason"][0] == "popular this week"
+
+
+def test_repeat_purchase_is_followed_by_what_is_popular():
+    events = log(*bought("ann", "tea", 3, 10, 17), *bought("bob", "cup", 1), *bought("cat", "cup", 1))
+    frame = lists(RepeatModel(), context(events, catalogue("cup", "mat", "tea")), pl.Series(["ann"]), 3)
+    assert frame.select("item_id", "source", "reason").rows() == [
+        ("tea", "repeat", "you buy this about every 7 days"),
+        ("cup", "popular", "popular this week"),
+        ("mat", "popular", "new to explore"),
+    ]

@@ -1,0 +1,81 @@
+from datetime import date
+from itertools import pairwise
+
+import pytest
+
+from recsys_tasks.errors import NightOutOfRange, TooManyBadRows
+from recsys_tasks.steps import extract_events
+from recsys_tasks.steps.ingest import added, chunks, run_range
+from tests.steps.log_shop import LogShop, make_log_shop, visits
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch) -> LogShop:
+    return make_log_shop(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "count", "lengths"),
+    [
+        ("2026-03-01", "2026-03-10", 3, [3, 3, 4]),
+        ("2026-03-01", "2026-03-02", 4, [1, 1]),
+        ("2026-03-01", "2026-03-01", 1, [1]),
+        ("2020-01-01", "2023-12-31", 1, [365, 365, 365, 366]),
+    ],
+)
+def test_a_range_is_cut_without_gap_or_overlap(first, last, count, lengths):
+    parts = [
+        (date.fromisoformat(begin), date.fromisoformat(end)) for begin, end in chunks(first, last, count)
+    ]
+    assert [(end - begin).days + 1 for begin, end in parts] == lengths
+    assert (parts[0][0].isoformat(), parts[-1][1].isoformat()) == (first, last)
+    assert all((after[0] - before[1]).days == 1 for before, after in pairwise(parts))
+
+
+@pytest.mark.parametrize(("first", "last"), [("2026-03-02", "2026-03-01"), ("2026-3-1", "2026-03-02")])
+def test_what_is_no_range_is_refused(shop, first, last):
+    with pytest.raises(NightOutOfRange):
+        chunks(first, last)
+    with pytest.raises(NightOutOfRange):
+        run_range(first, last)
+
+
+def test_a_range_that_has_not_ended_is_refused(shop):
+    with pytest.raises(NightOutOfRange, match="has not ended"):
+        run_range("2026-03-01", "2999-01-01")
+
+
+def test_history_is_loaded_with_its_empty_days_and_the_catalogue_as_of_its_last(shop):
+    shop.log(*visits(2))
+    shop.products(("tent", "Tent"))
+    facts = run_range("2026-03-01", "2026-03-03")
+    job = shop.job("2026-03-03")
+    assert [job.lake.day_record(day).rows for day in job.lake.days()] == [2, 2, 0]
+    assert facts["events"] == 4
+    assert job.lake.catalogue(job.night.as_of)["proven"].to_list() == [True]
+    assert job.lake.catalogue(job.night.start)["proven"].to_list() == [False]
+
+
+def test_several_ranges_take_the_catalogue_once(shop):
+    shop.log(*visits(1))
+    shop.products(("tent", "Tent"))
+    assert "items" not in run_range("2026-03-01", "2026-03-01", catalogue=False)
+
+
+def test_a_day_of_history_is_what_the_night_itself_would_write(shop):
+    shop.log(*visits(3))
+    run_range("2026-03-01", "2026-03-03", catalogue=False)
+    record = shop.job("2026-03-02").lake.day_record(date(2026, 3, 2))
+    extract_events.run(shop.job("2026-03-02"))
+    assert shop.job("2026-03-02").lake.day_record(date(2026, 3, 2)) == record
+
+
+def test_a_bad_range_stops_before_the_lake_is_touched(shop):
+    shop.log((None, "tent", "2026-03-01 17:00:00"))
+    with pytest.raises(TooManyBadRows):
+        run_range("2026-03-01", "2026-03-02", catalogue=False)
+    assert not shop.lake.exists()
+
+
+def test_counts_add_up_by_name():
+    assert added({"b": 1, "a": 2}, {"b": 3}) == {"a": 2, "b": 4}

@@ -1,0 +1,67 @@
+import json
+import sys
+import types
+
+import pytest
+
+from recsys_tasks.errors import Busy, MissingArtefact, NightOutOfRange, SettingsError
+from recsys_tasks.steps.job import Options
+from recsys_tasks.steps.runner import run_step
+from recsys_tasks.workspace import Workspace, locked
+from tests.shop import make_shop
+
+
+@pytest.fixture()
+def shop(tmp_path, monkeypatch):
+    made = make_shop(tmp_path / "shop", encoder=tmp_path, shoppers=5, days=10)
+    monkeypatch.setenv("RECSYS_SHOP", str(made.file))
+    return made
+
+
+@pytest.fixture()
+def step(monkeypatch):
+    """Stand in for steps/build_pairs.py; the list collects the jobs it was handed."""
+    jobs = []
+    module = types.ModuleType("recsys_tasks.steps.build_pairs")
+    module.run = lambda job: jobs.append(job) or {"pairs": 7}
+    monkeypatch.setitem(sys.modules, "recsys_tasks.steps.build_pairs", module)
+    return jobs
+
+
+def test_a_step_leaves_a_record_with_its_cost(shop, step):
+    facts = run_step("build_pairs", shop.night())
+    record = json.loads((shop.folder / "home/records" / shop.night() / "build_pairs.json").read_text())
+    assert record == facts
+    assert record["pairs"] == 7
+    assert {"seconds", "peak_mb", "step"} <= record.keys()
+
+
+def test_a_step_before_from_step_is_used_as_it_is(shop, step):
+    run_step("build_pairs", shop.night())
+    again = run_step("build_pairs", shop.night(), Options(from_step="publish"))
+    assert (again["pairs"], len(step)) == (7, 1)
+
+
+def test_from_step_needs_what_earlier_steps_made(shop, step):
+    with pytest.raises(MissingArtefact, match="build_pairs has never run"):
+        run_step("build_pairs", shop.night(), Options(from_step="publish"))
+
+
+def test_the_same_step_of_a_night_twice_at_once_is_refused(shop, step):
+    lock = Workspace(shop.folder / "home").home / "records" / shop.night() / ".build_pairs.lock"
+    with locked(lock, "test"), pytest.raises(Busy, match="build_pairs of night"):
+        run_step("build_pairs", shop.night())
+    assert step == []
+
+
+@pytest.mark.parametrize("night", ["2999-01-01", "yesterday", "2026-02-30", ""])
+def test_a_night_that_cannot_be_is_refused(shop, step, night):
+    with pytest.raises(NightOutOfRange):
+        run_step("build_pairs", night)
+    assert step == []
+
+
+@pytest.mark.parametrize("wrong", [{"from_step": "train"}, {"top_k": 0}, {"top_k": 501}])
+def test_an_impossible_option_is_refused(wrong):
+    with pytest.raises(SettingsError):
+        Options(**wrong)

@@ -1,0 +1,255 @@
+"""Publish: beside, audited, switched; what readers see in between and when it is cut off."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recsys_tasks.errors import Busy, PublishRefused, StoreUnavailable
+from recsys_tasks.settings import StoreSettings
+from recsys_tasks.store import publish as publishing
+from recsys_tasks.store.connect import is_postgresql
+from recsys_tasks.store.publish import alone
+from tests.store.builders import MONDAY, TUESDAY, WEDNESDAY, candidate, lists
+
+OTHER = ("oat", "nut", "fig")
+
+
+def live_items(store):
+    return [row.item_id for row in store.user_list("ann")]
+
+
+def test_published_lists_are_live(store):
+    published = store.publish(candidate(fallback_share=0.25), [lists()], who="me")
+    assert published.switched
+    live = store.live()
+    assert (live.id, live.night, live.rows, live.users, live.fallback_share) == (
+        published.generation.id,
+        MONDAY,
+        6,
+        2,
+        0.25,
+    )
+    assert [(move.to_generation_id, move.moved_by) for move in store.moves()] == [(live.id, "me")]
+
+
+def test_a_dry_run_loads_and_audits_but_does_not_switch(store):
+    store.publish(candidate(), [lists()])
+    published = store.publish(candidate(TUESDAY, lists_ref="lists/t"), [lists(items=OTHER)], dry_run=True)
+    assert (published.switched, published.why, published.generation.state) == (False, "dry run", "ready")
+    assert live_items(store) == ["tea", "milk", "rye"]
+
+
+def test_lists_of_a_dry_run_go_live_without_being_loaded_again(store):
+    dry = store.publish(candidate(lists_ref="lists/m"), [lists()], dry_run=True)
+    published = store.publish(candidate(lists_ref="lists/m"), ())
+    assert published.switched
+    assert published.generation.id == dry.generation.id == store.live().id
+
+
+def test_the_same_lists_again_change_nothing(store):
+    first = store.publish(candidate(lists_ref="lists/m"), [lists()])
+    again = store.publish(candidate(lists_ref="lists/m"), [lists()])
+    assert (again.switched, again.why) == (False, "these lists are live already")
+    assert again.generation.id == first.generation.id
+    assert len(store.generations()) == len(store.moves()) == 1
+
+
+def test_the_same_night_again_replaces_its_lists(store):
+    store.publish(candidate(lists_ref="lists/a"), [lists()])
+    assert store.publish(candidate(lists_ref="lists/b"), [lists(items=OTHER)]).switched
+    assert live_items(store) == list(OTHER)
+
+
+def test_an_older_night_is_loaded_but_never_moves_the_live_lists(store):
+    store.publish(candidate(TUESDAY), [lists()])
+    published = store.publish(candidate(MONDAY), [lists(("ann",), OTHER)])
+    assert not published.switched
+    assert "newer (night 2026-03-03)" in published.why
+    assert (store.live().night, published.generation.state) == (TUESDAY, "ready")
+
+
+def test_an_older_night_goes_live_by_force(store):
+    store.record_decision(TUESDAY, True, {"towers": "t"}, {}, {}, "better")
+    store.publish(candidate(TUESDAY), [lists()])
+    assert store.publish(candidate(MONDAY), [lists(items=OTHER)], force=True).switched
+    assert live_items(store) == list(OTHER)
+    assert store.champion_before(WEDNESDAY) is None
+
+
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        (lists(users=()), "no lists"),
+        (lists(items=("tea", "tea", "rye")), "repeat an item"),
+        (lists(items=("tea", "milk", "ghost")), "catalogue"),
+        (lists(items=("tea", "milk")), "shorter than top_k"),
+        (lists(users=("ann",)), "3 rows against 6"),
+    ],
+)
+def test_refused_lists_leave_the_live_ones(store, frame, why):
+    store.publish(candidate(), [lists()])
+    known = pl.Series(["tea", "milk", "rye"])
+    with pytest.raises(PublishRefused, match=why) as refused:
+        store.publish(candidate(TUESDAY), [frame], known_items=known)
+    assert "\n" not in str(refused.value)
+    assert store.live().night == MONDAY
+    assert [(g.night, g.state) for g in store.generations()] == [(MONDAY, "ready"), (TUESDAY, "refused")]
+    assert why in store.generations()[-1].why
+
+
+def test_a_shop_that_expects_to_shrink_says_so(store):
+    store.publish(candidate(), [lists()])
+    assert store.publish(candidate(TUESDAY), [lists(users=("ann",))], StoreSettings(max_shrink=0.5)).switched
+
+
+def test_going_live_promotes_the_night_s_decision(store):
+    store.record_decision(MONDAY, True, {"towers": "t"}, {}, {}, "better")
+    generation = store.publish(candidate(), [lists()]).generation
+    assert store.decision(MONDAY).generation_id == generation.id
+
+
+def test_a_second_publisher_waits_or_says_so(store, monkeypatch):
+    if not is_postgresql(store.engine):
+        pytest.skip("SQLite's own write lock: see test_connect")
+    monkeypatch.setattr(publishing, "WAIT_SECONDS", 0.0)
+    with alone(store.engine), pytest.raises(Busy, match="another run is publishing"):
+        store.publish(candidate(), [lists()])
+    assert store.publish(candidate(), [lists()]).switched
+
+
+def test_two_publishers_at_once_both_finish_one_after_the_other(store):
+    runs = [
+        threading.Thread(target=store.publish, args=(candidate(run_id=run), [lists(items=items)]))
+        for run, items in (("a", ("tea", "milk", "rye")), ("b", OTHER))
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    rows = store.user_list("ann")
+    assert {row.run_id for row in rows} in ({"a"}, {"b"})
+    assert [row.item_id for row in rows] == (list(OTHER) if rows[0].run_id == "b" else ["tea", "milk", "rye"])
+    assert len(store.moves()) == 2
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+from recsys_tasks.store.store import open_store
+from tests.store.builders import TUESDAY, candidate, lists
+
+def shards():
+    yield lists(users=[f"user {n}" for n in range(2000)])
+    Path(sys.argv[2]).touch()
+    time.sleep(60)
+
+open_store(sys.argv[1], Path(".")).publish(candidate(TUESDAY), shards())
+"""
+
+
+def loading(database: str, marker: Path) -> subprocess.Popen[bytes]:
+    """A process in the middle of loading lists."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING, database, str(marker)], cwd=Path(__file__).parents[2]
+    )
+    while not marker.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    return process
+
+
+def test_killed_while_loading_nothing_is_left_and_a_rerun_works(store, database, tmp_path):
+    store.publish(candidate(), [lists()])
+    process = loading(database, tmp_path / "half-way")
+    process.kill()
+    process.wait()
+    assert live_items(store) == ["tea", "milk", "rye"]
+    assert [g.night for g in store.generations()] == [MONDAY]
+    assert store.publish(candidate(TUESDAY), [lists(items=OTHER)]).switched
+    assert live_items(store) == list(OTHER)
+
+
+def test_a_database_that_goes_away_while_loading_is_said_in_one_line(store):
+    if not is_postgresql(store.engine):
+        pytest.skip("SQLite has no server")
+
+    def shards():
+        yield lists(users=("ann",))
+        with store.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                " AND application_name = 'recsys'"
+            )
+        yield lists(users=("bob",))
+
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        store.publish(candidate(), shards())
+    assert store.generations() == []
+    assert store.publish(candidate(), [lists()]).switched
+
+
+READER = """
+import json, sys
+from pathlib import Path
+from sqlalchemy import text
+from recsys_tasks.store.store import open_store
+
+store, stop = open_store(sys.argv[1], Path(".")), Path(sys.argv[2])
+facts = {"reads": 0, "mixtures": 0, "empty": 0, "runs": []}
+print("ready", flush=True)
+while True:
+    last = stop.exists()
+    with store.engine.connect() as connection:
+        rows = connection.execute(text("SELECT item_id, run_id, user_id FROM recommendations")).all()
+    seen = {(row.item_id.split()[0], row.run_id) for row in rows}
+    facts["reads"] += 1
+    facts["empty"] += not rows
+    facts["mixtures"] += len(seen) > 1 or any(item != run for item, run in seen) or len(rows) != 300
+    facts["runs"] = sorted({*facts["runs"], *(run for _, run in seen)})
+    if last:
+        break
+print(json.dumps(facts))
+"""
+
+
+def shop_lists(run: str) -> pl.DataFrame:
+    """A hundred lists that name their run in every row."""
+    return lists(map(str, range(100)), (f"{run} tea", f"{run} milk", f"{run} rye"))
+
+
+def test_readers_see_the_old_lists_or_the_new_ones(store, database, tmp_path):
+    import json
+
+    store.publish(candidate(run_id="r0"), [shop_lists("r0")])
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, database, str(tmp_path / "stop")], stdout=subprocess.PIPE, text=True
+    )
+    with reader:
+        assert reader.stdout.readline() == "ready\n"
+        for number in range(1, 9):
+            run = f"r{number}"
+            store.publish(
+                candidate(TUESDAY, run_id=run), [shop_lists(run)], StoreSettings(keep_generations=2)
+            )
+        store.rollback(why="to be read", who="test")
+        (tmp_path / "stop").touch()
+        facts = json.loads(reader.stdout.readline())
+    assert reader.returncode == 0
+    assert (facts["mixtures"], facts["empty"]) == (0, 0)
+    assert len(facts["runs"]) > 1
+    assert facts["reads"] > 5
+    assert [g.state for g in store.generations()].count("ready") == 2
+
+
+def test_a_signal_while_loading_frees_the_lock(store, database, tmp_path):
+    process = loading(database, tmp_path / "half-way")
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait()
+    assert store.publish(candidate(), [lists()]).switched

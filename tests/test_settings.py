@@ -1,0 +1,265 @@
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.settings import Section, Settings, load_settings
+
+SHOP = """\
+name: tents
+time_zone: Europe/Berlin
+first_night: 2026-01-05
+database: embedded
+top_k: 10
+event_weights: {view: 1, purchase: 5}
+sources:
+  events:
+    kind: sql
+    url: WAREHOUSE_URL
+    query: SELECT * FROM log WHERE at >= :start AND at < :end
+    columns: {user_id: customer, item_id: sku, event_type: kind, occurred_at: at}
+    event_types: {sale: purchase}
+  items:
+    kind: csv
+    path: items.csv
+    columns: {item_id: sku}
+    text: "{name}"
+towers:
+  epochs: 5
+"""
+SECRET = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """Whoever runs the tests may have a shop of their own."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("RECSYS_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def shop(tmp_path) -> Path:
+    file = tmp_path / "shop.yaml"
+    file.write_text(SHOP)
+    return file
+
+
+def edited(shop: Path, old: str, new: str) -> Path:
+    assert old in SHOP
+    shop.write_text(SHOP.replace(old, new))
+    return shop
+
+
+def refusal(shop: Path) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(shop)
+    return str(refused.value)
+
+
+def line_of(shop: Path, text: str) -> int:
+    return 1 + [text in line for line in shop.read_text().splitlines()].index(True)
+
+
+def test_a_shop_is_read_whole(shop):
+    settings = load_settings(shop)
+    assert (settings.name, settings.zone, settings.towers.epochs) == ("tents", ZoneInfo("Europe/Berlin"), 5)
+    assert settings.night("2026-02-03").gate_days == settings.gate.days
+
+
+@pytest.mark.parametrize(
+    ("why", "old", "new", "at", "expected"),
+    [
+        ("unknown key", "top_k: 10", "top_n: 10", "top_n", "top_n: unknown key"),
+        ("unknown key in a section", "epochs: 5", "epoch: 5", "epoch:", "towers.epoch: unknown key"),
+        (
+            "unknown key of a source",
+            "path: items.csv",
+            "pth: items.csv",
+            "pth",
+            "sources.items.pth: unknown key",
+        ),
+        ("a number too small", "top_k: 10", "top_k: 0", "top_k", "greater than or equal to 1"),
+        ("no number", "epochs: 5", "epochs: many", "epochs", "valid integer"),
+        (
+            "unknown zone",
+            "Europe/Berlin",
+            "Europe/Atlantis",
+            "time_zone",
+            "unknown time zone 'Europe/Atlantis'",
+        ),
+        (
+            "unknown column",
+            "columns: {item_id: sku}",
+            "columns: {item_id: sku, colour: c}",
+            "items:",
+            "unknown name colour",
+        ),
+        ("column left out", "item_id: sku, event_type", "event_type", "events:", "columns must map item_id"),
+        (
+            "a query of the whole log",
+            " WHERE at >= :start AND at < :end",
+            "",
+            "events:",
+            "must use :start and :end",
+        ),
+        (
+            "a source without its file",
+            "path: items.csv",
+            "time_zone: UTC",
+            "items:",
+            "a csv source needs path",
+        ),
+        (
+            "two ways to say the type",
+            "event_types:",
+            "event_type: view\n    event_types:",
+            "events:",
+            "either event_type or",
+        ),
+        ("a target nobody learns from", "top_k: 10", "target_events: [cart]", "name", "event_weights lacks"),
+        ("a shop name with a space", "name: tents", "name: My tents", "name", "pattern"),
+        ("no number of events", "view: 1", "view: 0", "event_weights", "greater than 0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_fault_is_told_with_file_line_and_key(shop, why, old, new, at, expected):
+    message = refusal(edited(shop, old, new))
+    assert message.startswith(f"{shop}:{line_of(shop, at)}: ")
+    assert expected in message
+
+
+def test_a_required_key_that_is_missing_is_named(shop):
+    assert "name: this key is required" in refusal(edited(shop, "name: tents\n", ""))
+
+
+def test_every_fault_is_told_at_once(shop):
+    shop.write_text(SHOP.replace("top_k: 10", "top_k: 0").replace("epochs: 5", "epoch: 5"))
+    assert len(refusal(shop).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("a: [1", "not valid YAML"), ("- a", "expected a mapping"), ("", "expected a mapping")]
+)
+def test_what_is_no_mapping_is_refused(shop, text, why):
+    shop.write_text(text)
+    assert why in refusal(shop)
+
+
+def test_a_shop_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="no such shop file"):
+        load_settings(tmp_path / "absent.yaml")
+    with pytest.raises(SettingsError, match="give --shop FILE or set RECSYS_SHOP"):
+        load_settings()
+
+
+def test_the_environment_names_the_shop_and_wins_over_it(shop, monkeypatch):
+    monkeypatch.setenv("RECSYS_SHOP", str(shop))
+    monkeypatch.setenv("RECSYS_TOWERS__EPOCHS", "3")
+    monkeypatch.setenv("RECSYS_TOP_K", "7")
+    settings = load_settings()
+    assert (settings.towers.epochs, settings.top_k) == (3, 7)
+    assert settings.sources.items.text == "{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("RECSYS_TOWER__EPOCHS", "3", "RECSYS_TOWER__EPOCHS: 'tower' is no setting"),
+        ("RECSYS_TOWERS__EPOCH", "3", "towers.epoch: unknown key"),
+        ("RECSYS_TOWERS__EPOCHS", "many", "towers.epochs"),
+        ("RECSYS_PAIRS", "3", "pairs"),
+    ],
+)
+def test_a_misspelt_or_impossible_variable_is_refused(shop, monkeypatch, name, value, why):
+    monkeypatch.setenv(name, value)
+    assert why in refusal(shop)
+
+
+@pytest.mark.parametrize(
+    ("old", "key"),
+    [("url: WAREHOUSE_URL", "url"), ("database: embedded", "database")],
+)
+def test_a_url_with_a_password_is_refused_and_never_repeated(shop, old, key):
+    message = refusal(edited(shop, old, f"{key}: postgresql://shop:{SECRET}@db/shop"))
+    assert key in message
+    assert "NAME of an environment variable" in message
+    assert SECRET not in message
+
+
+def test_a_password_in_a_variable_is_never_repeated_either(shop, monkeypatch):
+    monkeypatch.setenv("RECSYS_DATABASE", f"postgresql://shop:{SECRET}@db/shop")
+    assert SECRET not in refusal(shop)
+
+
+def test_a_secret_stays_in_the_environment(shop, monkeypatch):
+    monkeypatch.setenv("WAREHOUSE_URL", f"postgresql://shop:{SECRET}@db/shop")
+    settings = load_settings(shop)
+    assert settings.sources.events.url == "WAREHOUSE_URL"
+    assert SECRET not in settings.model_dump_json() + repr(settings)
+
+
+def test_relative_places_start_beside_the_file(shop, monkeypatch, tmp_path):
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("EXPORTS", str(tmp_path / "exports"))
+    shop.write_text(
+        SHOP.replace("items.csv", "${EXPORTS}/items.csv").replace("embedded", "sqlite:///serve.db")
+    )
+    settings = load_settings(shop)
+    assert settings.home == tmp_path / ".recsys"
+    assert settings.database == f"sqlite:///{tmp_path}/serve.db"
+    assert settings.sources.items.path == f"{tmp_path}/exports/items.csv"
+
+
+def test_a_variable_in_a_path_that_is_not_set_is_named(shop):
+    assert "environment variable EXPORTS is not set" in refusal(
+        edited(shop, "items.csv", "${EXPORTS}/items.csv")
+    )
+
+
+def test_settings_do_not_change_under_a_running_night(shop):
+    with pytest.raises(Exception, match="frozen"):
+        load_settings(shop).towers.epochs = 9
+
+
+def sections(model: type[BaseModel]) -> set[type[BaseModel]]:
+    found = {field.annotation for field in model.model_fields.values()}
+    inner = {kind for kind in found if isinstance(kind, type) and issubclass(kind, Section)}
+    return inner.union(*(sections(kind) for kind in inner))
+
+
+def test_every_section_is_strict_and_frozen():
+    for section in sections(Settings):
+        assert section.model_config["extra"] == "forbid", section
+        assert section.model_config["frozen"], section
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "top_k",
+        "home",
+        "pairs.window_minutes",
+        "pairs.target_days",
+        "gate.days",
+        "encoder.base",
+        "sources.events.query",
+    ],
+)
+def test_the_words_under_a_field_reach_the_operators_table(path):
+    model: type[BaseModel] = Settings
+    *heads, last = path.split(".")
+    for head in heads:
+        model = model.model_fields[head].annotation
+    described = model.model_fields[last].description or last
+    assert len(described) > len(last) or path == "top_k"
+
+
+def test_a_setting_reads_the_same_from_yaml_and_from_a_dump(shop):
+    settings = load_settings(shop)
+    again = Settings(**yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json"))))
+    assert again == settings

@@ -1,0 +1,27 @@
+"""Trainings that do one thing each: what ``launch`` is tested with. ``torchrun -m tests.training.children FOLDER``."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from recsys_tasks.training.parent import die_with_parent
+
+BEHAVIOUR = "behaviour"
+PROCESS_ID = "process_id"
+
+
+def main(folder: Path) -> None:
+    behaviour = (folder / BEHAVIOUR).read_text()
+    sys.stdout.write(f"worker {os.environ['RANK']} of {os.environ['WORLD_SIZE']} says {behaviour}\n")
+    sys.stdout.flush()
+    if behaviour == "fail":
+        raise ValueError("the last line of a failed training")
+    if behaviour == "sleep":
+        (folder / PROCESS_ID).write_text(str(os.getpid()))
+        time.sleep(120)
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    main(Path(sys.argv[1]))

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from recsys_tasks.model.encoder import TextEncoder, weights_hash
+from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.training import finetune
+from recsys_tasks.training.encoder_data import encoder_data, held_out, known_texts
+from recsys_tasks.training.launch import launch
+from tests.tiny_encoder import tiny_encoder
+from tests.training import text_shop
+from tests.training.text_shop import CUT, WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny_encoder(tmp_path_factory.mktemp("tiny"), words=text_shop.WORDS)
+
+
+def settings_of(base, **changes):
+    sizes = {
+        "steps": 30,
+        "batch_texts": 16,
+        "sampled_negatives": 16,
+        "projection_steps": 5,
+        "frozen_layers": 1,
+    }
+    return EncoderSettings(base=str(base), max_tokens=16, learning_rate=1e-3, **{**sizes, **changes})
+
+
+def job(folder, base, **changes):
+    settings = settings_of(base, **changes)
+    source = text_shop.source(with_pairs=settings.objective == "pairs")
+    texts = known_texts(source.events, CUT, WEIGHTS)
+    data = encoder_data(
+        source, texts, held_out(texts, 0.2, 1), cut=CUT, weights=WEIGHTS, examples=100, seed=1
+    )
+    finetune.write_job(folder, base, settings, 1, texts, data)
+    return folder, texts
+
+
+@pytest.mark.parametrize("objective", ["history", "pairs"])
+def test_training_lowers_the_loss_and_the_result_loads_as_any_other_model(tmp_path, base, objective):
+    folder, texts = job(tmp_path / "job", base, objective=objective)
+    finetune.main(folder)
+    report = finetune.read_report(folder)
+    assert report.loss_last < report.loss_first - 0.05
+    assert report.steps == 30
+    tuned = folder / finetune.MODEL
+    AutoModel.from_pretrained(tuned)
+    AutoTokenizer.from_pretrained(tuned)
+    vectors = finetune.read_vectors(folder)[1]
+    np.testing.assert_allclose(TextEncoder.load(tuned, 16, "cpu").encode(texts.to_list()), vectors, atol=1e-5)
+
+
+def test_two_runs_give_the_same_weights(tmp_path, base):
+    hashes = []
+    for run in ("a", "b"):
+        folder, _ = job(tmp_path / run, base, steps=4)
+        finetune.main(folder)
+        hashes.append(weights_hash(folder / finetune.MODEL))
+    assert hashes[0] == hashes[1]
+
+
+def test_frozen_layers_stay_as_they_were(tmp_path, base):
+    folder, _ = job(tmp_path / "job", base, steps=3, frozen_layers=2)
+    finetune.main(folder)
+    before = AutoModel.from_pretrained(base).state_dict()
+    after = AutoModel.from_pretrained(folder / finetune.MODEL).state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("encoder.layer.2.") for name in moved)
+
+
+def test_without_projection_steps_the_projection_is_the_whitening_of_the_tuned_vectors(tmp_path, base):
+    folder, texts = job(tmp_path / "job", base, steps=2, projection_steps=0)
+    finetune.main(folder)
+    tuned = finetune.read_vectors(folder)[1][~held_out(texts, 0.2, 1)]
+    np.testing.assert_array_equal(
+        Whitening.load(folder / finetune.PROJECTION).rotation, Whitening.fit(tuned).rotation
+    )
+
+
+def test_the_learning_rate_rises_and_falls_to_nearly_nothing():
+    rates = [finetune.rate(step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(1 / 20)
+    assert max(rates) == 1.0
+    assert rates[-1] == pytest.approx(1 / 80)
+
+
+@pytest.mark.slow
+def test_two_processes_follow_the_same_loss_as_one(tmp_path, base):
+    reports = []
+    for processes in (1, 2):
+        folder, _ = job(tmp_path / str(processes), base, steps=5)
+        launch(finetune.__name__, folder, processes)
+        reports.append(finetune.read_report(folder))
+    assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)

@@ -1,0 +1,82 @@
+"""Real processes: what is promised here is about the operating system."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.training.launch import launch
+from tests.training.children import BEHAVIOUR, PROCESS_ID
+
+MODULE = "tests.training.children"
+PATIENCE_SECONDS = 90
+
+pytestmark = pytest.mark.slow
+
+
+def folder_that(tmp_path: Path, behaviour: str) -> Path:
+    (tmp_path / BEHAVIOUR).write_text(behaviour)
+    return tmp_path
+
+
+def launching_process(folder: Path) -> subprocess.Popen[bytes]:
+    """A process that waits in ``launch`` for a training that sleeps."""
+    code = (
+        "import sys; from pathlib import Path; from recsys_tasks.training.launch import launch; "
+        "launch(sys.argv[1], Path(sys.argv[2]), 1)"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, MODULE, str(folder)], cwd=Path(__file__).parents[2])
+
+
+def eventually(true) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def running(process_id: int) -> bool:
+    try:
+        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_every_line_of_the_training_reaches_the_log(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        launch(MODULE, folder_that(tmp_path, "say"), processes=2)
+    lines = [record.message for record in caplog.records]
+    assert {"worker 0 of 2 says say", "worker 1 of 2 says say"} <= set(lines)
+
+
+def test_a_failed_training_raises_with_its_last_lines(tmp_path):
+    with pytest.raises(TrainingFailed) as failure:
+        launch(MODULE, folder_that(tmp_path, "fail"), processes=1)
+    assert f"{MODULE} ended with exit code 1" in str(failure.value)
+    assert "the last line of a failed training" in str(failure.value)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_the_training_ends_with_the_process_that_started_it(tmp_path, sign):
+    folder = folder_that(tmp_path, "sleep")
+    parent = launching_process(folder)
+    noted = folder / PROCESS_ID
+    try:
+        assert eventually(lambda: noted.exists() and noted.read_text())
+        worker = int(noted.read_text())
+        torchrun = psutil.Process(worker).ppid()
+        os.kill(parent.pid, sign)
+        assert parent.wait(PATIENCE_SECONDS) == -sign
+        assert eventually(lambda: not running(worker) and not running(torchrun))
+    finally:
+        parent.kill()
+        parent.wait()

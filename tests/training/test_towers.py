@@ -1,0 +1,119 @@
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.model.popularity import popularity_matrix
+from recsys_tasks.training import tower_data
+from recsys_tasks.training.towers import fit_towers
+from tests.training.taste_shop import (
+    ITEMS,
+    SHOPPERS,
+    SMALL,
+    UNTIL,
+    WEIGHTS,
+    examples,
+    log,
+    snapshot,
+    taste_of,
+    vectors,
+)
+
+USERS = pl.Series([f"c{n:02}" for n in range(SHOPPERS)])
+
+
+def fitted(shop=None, rows=None, settings=SMALL, seed=1, warm=None, until=UNTIL):
+    shop = snapshot() if shop is None else shop
+    rows = examples() if rows is None else rows
+    return fit_towers(shop, rows, vectors(), settings, WEIGHTS, until, seed, warm)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return fitted()
+
+
+def scores(model, shop=None):
+    shop = snapshot() if shop is None else shop
+    items = pl.Series(ITEMS)
+    text = vectors().of(items)
+    popularity = popularity_matrix(shop.events, shop.as_of, items, model.facts.popularity_days)
+    users = model.user_matrix(USERS, shop.events, shop.as_of, items, text)
+    return users @ model.item_matrix(items, text, popularity).T
+
+
+def share_of_own_taste(table, k=10):
+    best = np.argsort(-table, axis=1)[:, :k]
+    return np.mean([[ITEMS[i][0] == taste_of(row) for i in items] for row, items in enumerate(best)])
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_two_tastes_are_told_apart(similarity):
+    result = fitted(settings=SMALL.model_copy(update={"similarity": similarity}))
+    assert share_of_own_taste(scores(result.model)) > 0.97
+    assert result.loss_last < result.loss_first
+    assert result.examples == len(examples())
+
+
+def test_sampled_negatives_learn_it_too(monkeypatch):
+    monkeypatch.setattr(tower_data, "FULL_SOFTMAX_BELOW", 0)
+    assert share_of_own_taste(scores(fitted().model)) > 0.97
+
+
+def test_an_item_nobody_took_goes_to_those_of_its_taste(fit):
+    garden, kitchen = ITEMS.index("g20"), ITEMS.index("k20")
+    table = scores(fit.model)
+    assert "g20" not in fit.model.item_ids
+    mine = [table[row, garden] > table[row, kitchen] for row in range(0, SHOPPERS, 2)]
+    theirs = [table[row, kitchen] > table[row, garden] for row in range(1, SHOPPERS, 2)]
+    assert np.mean(mine + theirs) > 0.95
+
+
+def test_two_fits_give_the_same_bytes(fit, tmp_path):
+    fit.model.save(tmp_path / "one")
+    fitted().model.save(tmp_path / "two")
+    for file in sorted((tmp_path / "one").iterdir()):
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes(), file.name
+
+
+def test_another_seed_gives_other_towers(fit):
+    assert not np.array_equal(fitted(seed=2).model.tensors.ids, fit.model.tensors.ids)
+
+
+def test_the_future_changes_nothing(fit):
+    later = snapshot(as_of=UNTIL + timedelta(days=7))
+    assert len(later.events) > len(snapshot().events)
+    ahead = examples(until=UNTIL + timedelta(days=14), weeks=1)
+    assert (ahead["positives_until"] >= UNTIL).any()
+    refit = fitted(shop=later, rows=pl.concat([examples(), ahead.filter(pl.col("positives_until") >= UNTIL)]))
+    for name, value in fit.model.tensors.flat().items():
+        assert np.array_equal(value, refit.model.tensors.flat()[name]), name
+
+
+def test_a_warm_start_begins_where_the_earlier_night_ended(fit):
+    warm = fitted(warm=fit.model)
+    assert warm.epochs == SMALL.warm_epochs
+    assert warm.loss_first < fit.loss_first
+    assert share_of_own_taste(scores(warm.model)) > 0.97
+
+
+def test_a_warm_start_finds_its_items_by_id(fit):
+    still = SMALL.model_copy(update={"learning_rate": 1e-12})
+    fewer = log().filter(pl.col("item_id") != "g03")
+    warm = fitted(shop=snapshot(fewer), rows=examples(fewer), settings=still, warm=fit.model).model
+    assert "g03" not in warm.item_ids
+    for item in ("g02", "g04", "k19"):
+        before = fit.model.tensors.ids[fit.model.item_ids.index_of(item)]
+        assert np.allclose(warm.tensors.ids[warm.item_ids.index_of(item)], before, atol=1e-6)
+
+
+def test_a_warm_start_of_another_width_keeps_what_fits(fit):
+    wider = fitted(settings=SMALL.model_copy(update={"dim": 12}), warm=fit.model)
+    assert wider.model.dim == 12
+
+
+def test_a_loss_that_is_no_number_stops_the_night():
+    with pytest.raises(TrainingFailed, match="learning_rate"):
+        fitted(settings=SMALL.model_copy(update={"learning_rate": 1e30}))
