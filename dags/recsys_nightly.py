@@ -11,9 +11,10 @@ champion makes tonight's lists and the run goes on; that is no failure.
 
 **When a step fails**, yesterday's lists stay live. Errors in the data or in shop.yaml are not retried: the same
 input gives the same error. A source or database that does not answer is retried. Fix the cause, then clear the
-failed task: earlier work is reused. The next night waits while `extract_events` of the night before has not
-succeeded, because a day that is missing would be a hole in every later history; for a day that truly had no
-events, mark that task as success.
+failed task: earlier work is reused.
+
+A failed night does not hold up the next one: its day is a gap in the histories until its task is cleared or
+`recsys_ingest` loads the day.
 
 **Running it again** changes nothing that is unchanged: an artefact with the same fingerprint is reused, another
 one is laid beside it.
@@ -21,7 +22,8 @@ one is laid beside it.
 **By hand.** Press *Trigger*, fill in `night`. `from_step` starts in the middle. `publish: dry_run` makes lists that
 readers do not see. To go back to the lists before, use `recsys_rollback`.
 
-**Backfill.** One night after the other, so that each may start from the model of the night before; never live:
+**Backfill.** One night after the other, so that each may start from the model of the night before (a backfill of
+several nights at once is refused); never live:
 
     make airflow ARGS="backfill create --dag-id recsys_nightly --from-date 2017-11-01 --to-date 2017-11-15 \
         --max-active-runs 1 --reprocess-behavior none"
@@ -51,8 +53,7 @@ SCHEDULE = shop_schedule()
 )
 def recsys_nightly() -> None:
     chain(
-        # A day that was not extracted is a hole in every later history: the next night waits for it.
-        [step("extract_events", depends_on_past=True), step("extract_items")],
+        [step("extract_events"), step("extract_items")],
         step("check_data"),
         step("build_pairs"),
         # Nothing is trained on pairs that the audit of time has not seen.

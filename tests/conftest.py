@@ -28,7 +28,12 @@ def postgres_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_url(postgres_folder: Path) -> str:
     """The URL of a database of that server; the server runs."""
-    return embedded_url(postgres_folder)
+    url = embedded_url(postgres_folder)
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        # Tests may lose data in a power cut.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return url
 
 
 @pytest.fixture

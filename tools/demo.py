@@ -34,6 +34,8 @@ SHOP = FOLDER / "shop.yaml"
 NIGHT = "2017-12-03"
 # Fewer, larger pieces than the form's default: a task costs seconds, the year only some hundred MB.
 CHUNK_DAYS = 61
+# The days after the night that the step measure scores it on.
+DAYS_AFTER = 7
 
 console = Console(highlight=False)
 
@@ -111,7 +113,7 @@ def history(api: Api, settings: Settings, first: date, last: date) -> None:
 
 def measure(api: Api, settings: Settings, night: date) -> None:
     """Score the night's lists on the days that followed, which it did not know."""
-    last = night + timedelta(days=settings.gate.days)
+    last = night + timedelta(days=DAYS_AFTER)
     if settings.last_night is not None and last > settings.last_night:
         console.print(f"The log ends before {last}: the days after the night cannot be scored.")
         return

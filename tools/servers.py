@@ -26,6 +26,8 @@ def start(command: Sequence[str], *, env: Mapping[str, str], log: Path, pid_file
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    # It outlives this command on purpose: Popen need not warn that nobody waited for it.
+    process.returncode = 0
     began = psutil.Process(process.pid).create_time()
     pid_file.write_text(json.dumps({"pid": process.pid, "began": began}), encoding="utf-8")
     return process.pid

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from common.night import BACKFILL, run_type
+from common.night import BACKFILL, refuse_unknown_fields, run_type
 from recsys_tasks.calendar import night_of, parse_night
 from recsys_tasks.errors import SettingsError
 
@@ -15,6 +15,7 @@ Days = tuple[str, str]
 
 def days_from(context: Mapping[str, Any], zone: ZoneInfo) -> Days:
     """The days of a run, from its Airflow context."""
+    refuse_unknown_fields(context)
     return resolve_days(
         first=context["params"].get("from"),
         last=context["params"].get("to"),

@@ -24,6 +24,7 @@ FROM_STEP = Param(
     ),
     type=["null", "string"],
     enum=[None, *NIGHT_STEPS],
+    values_display={"null": "the beginning"},
 )
 
 TOP_K = Param(

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from recsys_tasks.calendar import night_of, parse_night
-from recsys_tasks.errors import SettingsError
+from recsys_tasks.errors import Busy, SettingsError
 
 BACKFILL = "backfill"
 
@@ -21,8 +21,9 @@ def night_from(context: Mapping[str, Any], zone: ZoneInfo) -> str:
     The night of a run, from its Airflow context, as an ISO date.
 
     Read from ``params`` as it was typed: a rendered template would turn "123" into a number. Raises NightOutOfRange
-    for what is no date, SettingsError where a backfill is given a night or nothing names one.
+    for what is no date, SettingsError for a misspelt field, for a backfill with a night, and where nothing names one.
     """
+    refuse_unknown_fields(context)
     return resolve_night(
         given=context["params"].get("night"),
         run_type=run_type(context),
@@ -54,3 +55,30 @@ def run_type(context: Mapping[str, Any]) -> str:
     """scheduled, manual, backfill, ..."""
     kind = context["dag_run"].run_type
     return str(getattr(kind, "value", kind))
+
+
+def refuse_unknown_fields(context: Mapping[str, Any]) -> None:
+    """Airflow takes any key in a run's conf; a misspelt field would quietly run with the default instead."""
+    known = set(context["dag"].params)
+    unknown = set(context["dag_run"].conf or {}) - known
+    if unknown:
+        raise SettingsError(
+            f"the form has no field {', '.join(sorted(unknown))}; its fields are {', '.join(sorted(known))}"
+        )
+
+
+def require_turn(context: Mapping[str, Any]) -> None:
+    """
+    Refuse a backfill that builds several nights at once.
+
+    A night may start from the model of the night before, and a backfill ignores the DAG's own limit of one run.
+    """
+    if run_type(context) != BACKFILL:
+        return
+    dag_id = context["dag"].dag_id
+    running = context["ti"].get_dr_count(dag_id=dag_id, states=["running"])
+    if running > 1:
+        raise Busy(
+            f"{running} runs of {dag_id} are going on, but nights follow one another: "
+            "create the backfill with --max-active-runs 1"
+        )

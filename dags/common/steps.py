@@ -9,8 +9,9 @@ from typing import Any
 from airflow.sdk import XComArg, get_current_context, task
 
 from common.connections import fill_environment
-from common.night import BACKFILL, night_from, run_type
+from common.night import BACKFILL, night_from, require_turn, run_type
 from recsys_tasks.settings import Settings, load_settings
+from recsys_tasks.steps import NIGHT_STEPS
 
 # What a task hands on: names and a few figures, never rows. The rest lies in the night's records.
 HANDED_ON = ("step", "artefact", "reused", "seconds", "peak_mb")
@@ -25,6 +26,8 @@ def step(name: str, **arguments: Any) -> XComArg:
         from recsys_tasks.steps.runner import run_step
 
         context = get_current_context()
+        if name == NIGHT_STEPS[0]:
+            require_turn(context)
         settings = open_shop()
         facts = run_step(name, night_from(context, settings.zone), options_from(context))
         return {key: facts[key] for key in HANDED_ON if key in facts}

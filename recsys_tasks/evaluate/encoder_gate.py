@@ -39,7 +39,7 @@ class Trial:
     """
     Shoppers and texts of the validation days; matrices are sparse, (users, texts).
 
-    ``history`` holds the decayed weights of the texts before the cut (rows sum to 1), ``seen`` every text
+    ``history`` holds the decayed weights of the texts before the cut (rows of unit length), ``seen`` every text
     before the cut, ``wanted`` the texts first taken in the validation days.
     """
 

@@ -14,7 +14,7 @@ learned is ``training.towers``; here is only numpy, so that a night's later step
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -209,10 +209,6 @@ class TowerModel:
                 f"text vectors have shape {text.shape}, these towers expect (items, {self.text_dim}): "
                 "use the vectors of the encoder they were fitted with"
             )
-
-    def refitted(self, **tensors: Any) -> "TowerModel":
-        """The same towers with some tensors exchanged."""
-        return TowerModel(self.facts, self.item_ids, replace(self.tensors, **tensors))
 
 
 def own_parts(ids: Floats, attributes: Mapping[str, Floats], codes: Mapping[str, Ints]) -> Floats:

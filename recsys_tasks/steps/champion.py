@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -31,10 +32,23 @@ LIST_ROOMS = ("recommend", "index", "model", "schema")
 class Champion:
     """``refs`` name its artefacts; ``is_popular`` where popularity of 7 days is the champion, and ``why``."""
 
-    model: Model
+    job: Job
     refs: dict[str, Any]
     is_popular: bool
     why: str
+
+    @property
+    def ref(self) -> str:
+        """What the model is called, as ``model.ref``."""
+        return str(self.refs["model" if self.is_popular else "towers"])
+
+    @cached_property
+    def model(self) -> Model:
+        """Loaded when it is asked for: a decision needs only the refs."""
+        if self.is_popular:
+            return PopularModel()
+        encoder = self.job.workspace.at(self.refs["encoder"])
+        return _night_model(self.job, self.refs, _vectors_of(self.job, encoder))
 
 
 def challenger_refs(job: Job) -> dict[str, str]:
@@ -63,15 +77,28 @@ def champion(job: Job) -> Champion:
     """The newest accepted model of an earlier night; popularity of 7 days where there is none (any more)."""
     decision = job.store.champion_before(job.night)
     if decision is None:
-        return _popular("no earlier night's model was accepted yet")
+        return _popular(job, "no earlier night's model was accepted yet")
     refs = dict(decision.refs)
     try:
-        encoder = job.workspace.at(refs["encoder"])
-        model = _night_model(job, refs, _vectors_of(job, encoder))
+        _require_usable(job, refs)
     except MissingArtefact as gone:
-        log.warning("the champion of night %s cannot be loaded: %s", decision.night, gone)
-        return _popular(f"the accepted model of night {decision.night} is gone: {gone}")
-    return Champion(model, refs, False, f"accepted on night {decision.night}")
+        log.warning("the champion of night %s cannot be used: %s", decision.night, gone)
+        return _popular(job, f"the accepted model of night {decision.night} cannot be used: {gone}")
+    return Champion(job, refs, False, f"accepted on night {decision.night}")
+
+
+def _require_usable(job: Job, refs: dict[str, Any]) -> None:
+    """Raises MissingArtefact where a part is gone, or where the ranker reads other features than this version has."""
+    for name in ("encoder", "towers", "ranker"):
+        if name not in refs:
+            raise MissingArtefact(f"its record names no {name}")
+        job.workspace.at(refs[name])
+    if not _reads_these_features(job.workspace.at(refs["ranker"])):
+        raise MissingArtefact("its ranker reads other features than this version has")
+
+
+def _reads_these_features(ranker: Artefact) -> bool:
+    return not ranker.metrics["fitted"] or ranker.metrics["features"] == list(NAMES)
 
 
 def ranker_of(job: Job) -> Artefact:
@@ -90,8 +117,7 @@ def earlier_ranker(job: Job) -> Artefact | None:
     if found is None:
         return None
     encoder = job.workspace.need("vectors", job.night).manifest["inputs"]["encoder"]
-    metrics = found.metrics
-    fits = metrics.get("encoder") == encoder and metrics.get("features") == list(NAMES)
+    fits = found.metrics["encoder"] == encoder and _reads_these_features(found)
     return found if fits else None
 
 
@@ -102,9 +128,8 @@ def recommender(job: Job, model: Model, snapshot: Snapshot) -> Recommender:
     return Recommender(model, context)
 
 
-def _popular(why: str) -> Champion:
-    model = PopularModel()
-    return Champion(model, {"model": model.ref}, True, why)
+def _popular(job: Job, why: str) -> Champion:
+    return Champion(job, {"model": PopularModel().ref}, True, why)
 
 
 def _night_model(job: Job, refs: dict[str, Any], vectors: TextVectors) -> NightModel:

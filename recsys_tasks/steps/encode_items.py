@@ -7,10 +7,11 @@ import polars as pl
 
 from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING, caches, encoder_for, progress_lines
+from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING, caches, encoder_for
 from recsys_tasks.steps.job import Job
 from recsys_tasks.workspace import Artefact, Facts
 
@@ -61,7 +62,7 @@ def _vectors(job: Job, encoder: Artefact, items: pl.DataFrame) -> tuple[TextVect
     max_tokens = encoder.manifest["settings"]["max_tokens"]
     cache = VectorCache.of(caches(job), encoder.path / MODEL, max_tokens)
     model = TextEncoder.load(encoder.path / MODEL, max_tokens)
-    raw, encoded = encode_cached(model, cache, texts.to_list(), progress_lines())
+    raw, encoded = encode_cached(model, cache, texts.to_list(), progress_lines(log, "texts encoded"))
     log.info(
         "%d items have %d texts: %d encoded, %d known", len(items), len(texts), encoded, len(texts) - encoded
     )

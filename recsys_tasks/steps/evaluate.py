@@ -29,7 +29,8 @@ def run(job: Job) -> Facts:
         if draft.is_new:
             _score(job, rival, draft)
         facts = draft.metrics if draft.is_new else draft.artefact.metrics
-    return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
+    who = {"model": rival.ref, "is_popular": rival.is_popular, "why": rival.why}
+    return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts, "champion": who}
 
 
 def list_settings(job: Job) -> dict[str, Any]:
@@ -54,6 +55,5 @@ def _score(job: Job, rival: Champion, draft: Draft) -> None:
     draft.metrics.update(
         slices=board.tables,
         users=board.users,
-        champion={"model": rival.model.ref, "is_popular": rival.is_popular, "why": rival.why},
         window=[job.night.train_until.isoformat(), job.night.as_of.isoformat()],
     )

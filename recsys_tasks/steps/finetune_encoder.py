@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,8 @@ from recsys_tasks.calendar import days_before
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.evaluate import encoder_gate
 from recsys_tasks.lake.snapshot import Snapshot
-from recsys_tasks.model.encoder import Floats, Progress, TextEncoder, base_folder, model_files, weights_hash
+from recsys_tasks.model.encoder import Floats, TextEncoder, base_folder, model_files, weights_hash
+from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.pairs.negatives import sample_negatives
@@ -56,7 +56,6 @@ ROOMS = (
 )
 # The encoder gate compares on this many days before train_until; training ends where they begin.
 VALIDATION_DAYS = 28
-SECONDS_BETWEEN_LINES = 5.0
 
 
 def run(job: Job) -> Facts:
@@ -77,8 +76,9 @@ def run(job: Job) -> Facts:
         "encoder",
         job.night,
         inputs={
-            **job.lake.state(job.night),
+            # The pairs stand for the events before the window: nothing else of the log is read.
             "pairs": pairs.ref,
+            "items": job.lake.state(job.night)["items"],
             "base": weights_hash(base),
             "warm": None if warm is None else warm.ref,
         },
@@ -114,20 +114,6 @@ def encoder_for(job: Job) -> Artefact:
 def caches(job: Job) -> Path:
     """The folder of the vector caches of all encoders."""
     return job.workspace.home / "cache" / "vectors"
-
-
-def progress_lines() -> Progress:
-    """A line every few seconds: the only sign of life a task log has."""
-    started = last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES:
-            last = now
-            log.info("encoded %d of %d texts, %.0f texts/s", done, total, done / (now - started))
-
-    return tell
 
 
 def _earlier(job: Job) -> Artefact | None:
@@ -169,7 +155,8 @@ def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, sc
     """Train in ``scratch`` and put the result before the encoder gate: the decision and its figures."""
     settings, seed = job.settings.encoder, job.settings.seed
     cut = days_before(job.night.train_until, VALIDATION_DAYS, job.settings.zone)
-    events = as_texts(snapshot.events, snapshot.items)
+    before_window = snapshot.events.filter(pl.col("occurred_at") < job.night.train_until)
+    events = as_texts(before_window, snapshot.items)
     texts = known_texts(events, cut, job.settings.event_weights)
     held = held_out(texts, settings.cold_share, seed)
     data = _data(job, snapshot, events, texts, held, cut, pairs)
@@ -230,7 +217,9 @@ def _data(
         held,
         cut=cut,
         weights=job.settings.event_weights,
-        examples=settings.steps * settings.batch_texts,
+        examples=max(
+            settings.steps * settings.batch_texts // 2, settings.projection_steps * settings.batch_texts
+        ),
         seed=job.settings.seed,
     )
     found = len(data.pair_anchor if by_pairs else data.example_user)
@@ -252,7 +241,7 @@ def _base_vectors(job: Job, base: Path, texts: pl.Series) -> Floats:
     settings = job.settings.encoder
     cache = VectorCache.of(caches(job), base, settings.max_tokens)
     encoder = TextEncoder.load(base, settings.max_tokens)
-    return encode_cached(encoder, cache, texts.to_list(), progress_lines())[0]
+    return encode_cached(encoder, cache, texts.to_list(), progress_lines(log, "texts encoded"))[0]
 
 
 def _copy_model(source: Path, target: Path) -> None:

@@ -32,4 +32,4 @@ def run(job: Job) -> Facts:
     )
     job.store.record_metrics(job.night.date, "gate", metric_rows(tables))
     log.info("night %s: the challenger is %s", job.night, decision.why)
-    return {**decision.facts(), "evaluation": evaluation.ref, "champion": rival.model.ref}
+    return {**decision.facts(), "evaluation": evaluation.ref, "champion": rival.ref}

@@ -26,7 +26,7 @@ def page_text(facts: Facts) -> str:
 
 def print_page(console: Console, facts: Facts) -> None:
     """Section by section, each from the steps it needs; a step that never ran leaves its section out."""
-    console.rule(f"{facts['shop']}, night {facts['night']}")
+    console.print(Text(f"{facts['shop']}, night {facts['night']}", style="bold"))
     steps: Facts = facts["steps"]
     for step, lines in LINES:
         if step in steps:
@@ -56,7 +56,7 @@ def _score_table(title: str, rows: list[Facts]) -> Table:
     for name in ("Recall@10", "NDCG@10", f"{reference} ahead, Recall@10", f"{reference} ahead, NDCG@10"):
         table.add_column(name, justify="right")
     for row in rows:
-        ahead = [_interval(row.get(f"challenger_ahead_{metric}@10")) for metric in ("recall", "ndcg")]
+        ahead = [_interval(row.get(f"ahead_{metric}@10")) for metric in ("recall", "ndcg")]
         table.add_row(
             row["system"].replace("_", " "), f"{row['recall@10']:.4f}", f"{row['ndcg@10']:.4f}", *ahead
         )

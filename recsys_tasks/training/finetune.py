@@ -25,6 +25,7 @@ from torch import Tensor
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.encoder import Floats, Positions, TextEncoder, autocast
+from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.encoder_data import EncoderData
@@ -98,7 +99,7 @@ def main(folder: Path) -> None:
         states.lengths.sum(),
         settings.frozen_layers,
     )
-    states.keep()
+    states.keep(progress_lines(log, "texts through the frozen layers"))
     start = encode_all(split, states, processes.device)
     log.info("%d steps of %d texts (%s)", settings.steps, settings.batch_texts, settings.objective)
     data = EncoderData.load(folder / DATA)
@@ -210,9 +211,12 @@ def encode_all(split: SplitEncoder, states: States, device: str) -> Floats:
     """The vectors of all texts as the encoder is now."""
     everything = np.arange(len(states.lengths))
     vectors = np.empty((len(everything), split.embeddings.word_embeddings.embedding_dim), dtype=np.float32)
+    tell, done = progress_lines(log, "texts encoded"), 0
     with torch.no_grad():
         for codes in token_batches(states.lengths, everything):
             vectors[codes] = _ordered(split, states, codes, device).cpu().numpy()
+            done += len(codes)
+            tell(done, len(everything))
     return vectors
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.model.encoder import Positions
+from recsys_tasks.model.encoder import Positions, Progress
 
 # Token states that are kept: 700 MB; a catalogue with more computes them again for each batch.
 KEPT_STATES_BYTES = 700 * 2**20
@@ -109,15 +109,19 @@ class States:
         self._kept: Tensor | None = None
         self._starts = np.concatenate([[0], np.cumsum(self.lengths)])
 
-    def keep(self) -> None:
-        """Compute all states now, if they fit."""
+    def keep(self, progress: Progress | None = None) -> None:
+        """Compute all states now, if they fit; ``progress`` is told (texts done, texts in all)."""
         width = self._encoder.embeddings.word_embeddings.embedding_dim
         if int(self.lengths.sum()) * width * 4 > KEPT_STATES_BYTES:
             return
         device = next(self._encoder.parameters()).device
         kept = torch.empty(int(self.lengths.sum()), width, device=device)
+        done = 0
         for codes in token_batches(self.lengths, np.arange(len(self.lengths))):
             kept[self._places(codes)] = self._encoder.lower([self._tokens[code] for code in codes]).float()
+            done += len(codes)
+            if progress is not None:
+                progress(done, len(self.lengths))
         self._kept = kept
 
     def of(self, codes: Positions) -> tuple[Tensor, list[int]]:

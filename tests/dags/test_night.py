@@ -3,9 +3,9 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from common.night import night_from, resolve_night
+from common.night import night_from, require_turn, resolve_night
 
-from recsys_tasks.errors import NightOutOfRange, SettingsError
+from recsys_tasks.errors import Busy, NightOutOfRange, SettingsError
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -91,6 +91,35 @@ def test_what_is_no_date_is_refused(given):
         resolve_night(given=given, run_type="manual", interval_start=None, zone=NEW_YORK)
 
 
-def test_the_context_of_a_run_without_logical_date_has_no_interval_at_all():
-    context = {"params": {"night": "2017-12-03"}, "dag_run": SimpleNamespace(run_type="manual")}
-    assert night_from(context, NEW_YORK) == "2017-12-03"
+def context(**conf):
+    """What Airflow hands a task of a run without logical date: no interval at all."""
+    return {
+        "params": {"night": None, **conf},
+        "dag": SimpleNamespace(params={"night": None, "top_k": None}),
+        "dag_run": SimpleNamespace(run_type="manual", conf=conf),
+    }
+
+
+def test_a_run_without_logical_date_takes_the_night_of_the_form():
+    assert night_from(context(night="2017-12-03"), NEW_YORK) == "2017-12-03"
+
+
+def test_a_misspelt_field_is_refused_with_the_fields_there_are():
+    with pytest.raises(SettingsError, match=r"no field nigth; its fields are night, top_k"):
+        night_from(context(nigth="2017-12-03"), NEW_YORK)
+
+
+def turn(run_type, running):
+    ti = SimpleNamespace(get_dr_count=lambda dag_id, states: running)
+    dag_run = SimpleNamespace(run_type=run_type)
+    return {"ti": ti, "dag": SimpleNamespace(dag_id="recsys_nightly"), "dag_run": dag_run}
+
+
+def test_a_backfill_of_several_nights_at_once_is_refused():
+    with pytest.raises(Busy, match="--max-active-runs 1"):
+        require_turn(turn("backfill", running=10))
+
+
+@pytest.mark.parametrize(("run_type", "running"), [("backfill", 1), ("scheduled", 2), ("manual", 2)])
+def test_a_night_on_its_own_goes_on(run_type, running):
+    require_turn(turn(run_type, running))

@@ -30,9 +30,3 @@ def test_a_night_in_the_future_is_refused_and_not_tried_again(airflow, shop):
     assert "night 2999-01-01 has not ended" in output
     assert "the same input gives the same error" in output
     assert not (shop.folder / "home" / "artefacts").exists()
-
-
-def test_a_wrong_value_is_refused_before_anything_runs(airflow, shop):
-    done = run_dag(airflow, shop.file, "recsys_nightly", {"night": shop.night(), "top_k": 0})
-    assert done.returncode == 1
-    assert "0 is less than the minimum of 1" in done.stdout + done.stderr

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from recsys_tasks.errors import SchemaMismatch, SettingsError, SourceError
 from recsys_tasks.extract import sql
@@ -103,28 +105,22 @@ def test_a_missing_column_is_named_with_the_query(tmp_path):
 def test_postgresql_compares_instants_with_and_without_zone(
     fresh_postgres_url, monkeypatch, column, time_zone
 ):
-    from sqlalchemy import create_engine, text
-    from sqlalchemy.pool import NullPool
-
     engine = create_engine(fresh_postgres_url, poolclass=NullPool)
+    edges = [
+        "2026-03-02 04:59:59Z",
+        "2026-03-02 05:00:00Z",
+        "2026-03-03 04:59:59Z",
+        "2026-03-03 05:00:00Z",
+    ]
     with engine.begin() as connection:
         connection.execute(text("SELECT set_config('TimeZone', :zone, false)"), {"zone": time_zone})
         connection.execute(text(f"CREATE TABLE log (who uuid, what numeric, did text, at {column})"))
-        connection.execute(
-            text(
-                "INSERT INTO log SELECT gen_random_uuid(), 5.00, 'sale', CAST(t AS timestamptz) "
-                "FROM unnest(CAST(:ts AS text[])) AS t"
-            ),
-            {
-                "ts": [
-                    "2026-03-02 04:59:59Z",
-                    "2026-03-02 05:00:00Z",
-                    "2026-03-03 04:59:59Z",
-                    "2026-03-03 05:00:00Z",
-                ]
-            },
+        written = "CAST(:at AS text)"
+        insert = (
+            f"INSERT INTO log VALUES (gen_random_uuid(), 5.00, {written}, CAST({written} AS timestamptz))"
         )
+        connection.execute(text(insert), [{"at": at} for at in edges])
     monkeypatch.setenv("SHOP_URL", fresh_postgres_url)
     frame = read(sql_source("SHOP_URL", query=QUERY, time_zone=time_zone), START, END)
-    assert frame.height == 2
+    assert frame["did"].to_list() == edges[1:3]
     assert len(frame["who"][0]) == 36

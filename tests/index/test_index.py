@@ -44,6 +44,15 @@ def test_copies_of_one_vector_come_out_by_id_whatever_k(k):
     assert positions[0, : min(k, 100)].tolist() == list(range(min(k, 100)))
 
 
+@pytest.mark.parametrize("k", [1, 3, 64])
+def test_scores_that_differ_by_less_than_the_rounding_are_ties(k):
+    # The later the item, the higher its raw score; all round to 0.25.
+    matrix = (0.25 + np.arange(100) * 3e-8).astype(np.float32)[:, None]
+    assert len(set(matrix[:, 0].tolist())) > 90
+    _, positions = ItemIndex.build(ids(100), matrix).search(np.ones((1, 1), np.float32), k)
+    assert positions[0].tolist() == list(range(k))
+
+
 def test_a_short_answer_begins_a_long_one():
     matrix, users = np.repeat(random_rows(1, 50), 20, axis=0), random_rows(2, 5)
     index = ItemIndex.build(ids(1000), matrix)

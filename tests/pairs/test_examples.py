@@ -10,7 +10,7 @@ from recsys_tasks.pairs.examples import basket_examples
 from recsys_tasks.pairs.orders import EXAMPLE_ORDER
 from recsys_tasks.schema import Examples
 from recsys_tasks.settings import PairSettings
-from tests.pairs.logs import rows
+from tests.pairs.logs import many_rows, rows
 from tests.pairs.shop import WEIGHTS, day, log, shuffled
 
 PURCHASE = ["purchase"]
@@ -58,6 +58,15 @@ def test_an_example_holds_what_was_taken_in_its_period():
         "mat": True,
     }
     assert last["positives_until"] == day(99.9)
+
+
+def test_a_period_ends_before_its_last_instant():
+    events = log(("ann", "tent", "view", 10), ("ann", "bag", "purchase", 71), ("ann", "mat", "purchase", 93))
+    found = examples_of(events, target_days=28, history_days=35)
+    assert dict(found.select("history_until", "positive_ids").iter_rows()) == {
+        day(65): ["bag"],
+        day(72): ["mat"],
+    }
 
 
 def test_an_item_that_was_only_viewed_before_is_not_new():
@@ -147,7 +156,7 @@ def by_hand(
     return sorted(found, key=lambda row: (row[1], row[0]))
 
 
-@given(rows, st.integers(9, 50), st.integers(0, 5))
+@given(many_rows, st.integers(20, 50), st.integers(0, 5))
 def test_examples_are_what_the_definition_says(rows, until, seed):
     events = log(*rows)
     found = examples_of(shuffled(events, seed), until=until, **SMALL)

@@ -68,6 +68,15 @@ def test_the_weight_is_the_positives_type_halved_by_age():
     assert pairs["weight"].to_list() == pytest.approx([3.0 / 4])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_of_two_events_in_one_instant_the_heavier_counts(seed):
+    twice = [("ann", "bag", kind, 80) for kind in ("view", "purchase", "cart")]
+    pairs = pairs_of(
+        shuffled(log(("ann", "tent", "view", 79.9), *twice), seed), until=80.001, half_life_days=1000
+    )
+    assert pairs["weight"].to_list() == pytest.approx([5.0], rel=1e-3)
+
+
 def test_a_very_old_pair_keeps_some_weight():
     events = log(("ann", "tent", "view", 0), ("ann", "bag", "view", 0.1))
     assert pairs_of(events, half_life_days=0.01)["weight"][0] > 0

@@ -82,7 +82,8 @@ def test_stopping_ends_it_and_twice_is_once(folder):
     server = psutil.Process(pid_of(folder))
     stop_embedded(folder)
     stop_embedded(folder)
-    assert not server.is_running()
+    # Where nobody collects orphans, an ended process stays listed.
+    assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("name", ["deep" * 30, "it's, oddly named ü"])

@@ -18,8 +18,8 @@ from recsys_tasks.store.migrate import (
     migrate,
     needs_migration,
 )
-from recsys_tasks.store.tables import Base
 from recsys_tasks.store.store import Store
+from recsys_tasks.store.tables import Base
 from tests.store.builders import candidate, lists
 
 

@@ -1,5 +1,6 @@
 """Publish: beside, audited, switched; what readers see in between and when it is cut off."""
 
+import json
 import os
 import signal
 import subprocess
@@ -225,8 +226,6 @@ def shop_lists(run: str) -> pl.DataFrame:
 
 
 def test_readers_see_the_old_lists_or_the_new_ones(store, database, tmp_path):
-    import json
-
     store.publish(candidate(run_id="r0"), [shop_lists("r0")])
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, database, str(tmp_path / "stop")], stdout=subprocess.PIPE, text=True

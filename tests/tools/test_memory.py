@@ -5,7 +5,13 @@ import psutil
 
 from tools.memory import PeakMemory, tree_mb
 
-HOLD = "import sys, time; block = bytearray(100 << 20); sys.stdout.write('ready\\n'); sys.stdout.flush(); time.sleep(60)"
+HOLD = """
+import sys, time
+block = bytearray(100 << 20)
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+time.sleep(60)
+"""
 
 
 def test_children_count_and_only_once():

@@ -9,7 +9,11 @@ import pytest
 from tools import servers
 
 # A server with a child of its own, as the scheduler has its workers.
-PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+PARENT = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+time.sleep(60)
+"""
 
 
 @pytest.fixture

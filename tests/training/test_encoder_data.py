@@ -60,17 +60,20 @@ def test_what_happens_at_or_after_the_cut_changes_nothing():
 
 
 def test_an_example_that_reaches_to_the_cut_is_left_out():
-    source = text_shop.source()
-    _, data = data_of(source, examples=10_000)
-    last = CUT - timedelta(weeks=2)
-    assert data.example_until.max() <= int(last.timestamp() * 1e6)
+    # An example begins every other week and looks two weeks ahead; this cut lies in the middle of one.
+    _, data = data_of(text_shop.source(), cut=CUT - timedelta(weeks=1), examples=10_000)
+    last = CUT - timedelta(weeks=4)
+    assert data.example_until.max() == int(last.timestamp() * 1e6)
 
 
 def test_positives_are_texts_that_the_shopper_had_never_taken_before():
     log = text_shop.events()
-    texts, data = data_of(text_shop.source(log), examples=50)
+    # Two items share each text: an item may be new to a shopper who knows its text.
+    items = text_shop.catalogue().with_columns(pl.col("text").gather(pl.int_range(pl.len()) // 2 * 2))
+    source = text_shop.source(log, items=items)
+    texts, data = data_of(source, examples=50)
     users = log.filter(pl.col("occurred_at") < CUT)["user_id"].unique().sort()
-    events = as_texts(log, text_shop.items())
+    events = as_texts(log, items)
     for example in range(len(data.example_user)):
         user = users[int(data.example_user[example])]
         before = events.filter(

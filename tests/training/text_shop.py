@@ -17,7 +17,7 @@ THINGS = ("red", "blue", "green", "big", "small", "old", "new", "fine", "tin", "
 WORDS = (*TASTES, *THINGS)
 
 
-def items() -> pl.DataFrame:
+def catalogue() -> pl.DataFrame:
     rows = [(f"{taste[0]}{n:02d}", f"{taste} {thing}") for taste in TASTES for n, thing in enumerate(THINGS)]
     return pl.DataFrame(rows, schema=["item_id", "text"], orient="row").sort("item_id")
 
@@ -84,12 +84,15 @@ def negatives(found: pl.DataFrame) -> pl.DataFrame:
     ).unique(maintain_order=True)
 
 
-def source(log: pl.DataFrame | None = None, *, with_pairs: bool = False) -> Source:
+def source(
+    log: pl.DataFrame | None = None, *, items: pl.DataFrame | None = None, with_pairs: bool = False
+) -> Source:
     log = events() if log is None else log
+    items = catalogue() if items is None else items
     found = pairs(log) if with_pairs else Pairs.create_empty()
     return Source(
-        events=as_texts(log, items()),
-        items=items(),
+        events=as_texts(log, items),
+        items=items,
         pairs=found,
         negatives=negatives(found) if with_pairs else Negatives.create_empty(),
         examples=examples(log),

@@ -86,6 +86,17 @@ class TestRetrieval(SourceContract):
             best = np.argsort(-exact[shopper], kind="stable")[:5]
             assert rows.item[rows.shopper == shopper].tolist() == best.tolist()
 
+    def test_looks_deep_enough_to_give_k_new_items(self):
+        some = shoppers(lively(), *EVERYONE)
+        opened = night_model(lively_items()).at(some.context)
+        exact = opened.users(some) @ opened.items.T
+        shopper, item = some.split(some.seen)
+        exact[shopper, item] = -np.inf
+        rows = self.propose(some, 5, True)
+        for shopper in range(len(EVERYONE)):
+            best = np.argsort(-exact[shopper], kind="stable")[:5]
+            assert rows.item[rows.shopper == shopper].tolist() == best.tolist()
+
     def test_has_nothing_for_a_shopper_without_history(self):
         assert len(self.propose(shoppers(lively(), "nobody"), 5, False)) == 0
 

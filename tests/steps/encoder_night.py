@@ -1,0 +1,44 @@
+"""A small night up to its pairs, with a tiny encoder to tune."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from recsys_tasks.calendar import Night
+from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.steps import build_pairs
+from recsys_tasks.steps.job import Options
+from tests.pairs.night import ShopSettings, SmallJob, small_job
+from tests.tiny_encoder import tiny_encoder
+
+
+@dataclass(frozen=True)
+class EncoderShop(ShopSettings):
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+
+
+@dataclass(frozen=True)
+class EncoderJob(SmallJob):
+    settings: EncoderShop = field(default_factory=EncoderShop)
+    options: Options = field(default_factory=Options)
+
+
+def encoder_job(folder: Path, **changes: object) -> EncoderJob:
+    """A job on an encoder night whose pairs are made; ``changes`` go into the encoder's settings."""
+    small = small_job(folder / "shop")
+    base = tiny_encoder(folder / "tiny")
+    sizes = {"steps": 3, "projection_steps": 2, "batch_texts": 8, "sampled_negatives": 8, "frozen_layers": 1}
+    encoder = EncoderSettings(
+        **{"base": str(base), "max_tokens": 16, "every_nights": 1, "cold_share": 0.2, **sizes, **changes}
+    )
+    job = EncoderJob(small.workspace, small.lake, EncoderShop(encoder=encoder))
+    build_pairs.run(job)
+    return job
+
+
+def later(job: EncoderJob, days: int, **changes: object) -> EncoderJob:
+    """The job of a later night over the same shop, its pairs made."""
+    encoder = job.settings.encoder.model_copy(update=changes)
+    night: Night = job.night.shift(days)
+    following = replace(job, night=night, settings=replace(job.settings, encoder=encoder))
+    build_pairs.run(following)
+    return following

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.steps import encode_items, finetune_encoder
+from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING
+from recsys_tasks.training import finetune
+from tests.steps.encoder_night import encoder_job, later
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder: finetune.main(folder))
+    job = encoder_job(tmp_path)
+    finetune_encoder.run(job)
+    return job
+
+
+def test_every_item_of_the_catalogue_gets_the_whitened_vector_of_its_text(job):
+    facts = encode_items.run(job)
+    items = job.lake.snapshot(job.night.as_of).items.sort("item_id")
+    vectors = TextVectors.load(job.workspace.at(facts["artefact"]).path)
+    encoder = finetune_encoder.encoder_for(job)
+    raw = TextEncoder.load(encoder.path / MODEL, 16, "cpu").encode(items["text"].to_list())
+    assert vectors.item_ids.to_list() == items["item_id"].to_list()
+    np.testing.assert_allclose(vectors.matrix, Whitening.load(encoder.path / WHITENING).apply(raw), atol=1e-4)
+    assert facts["items"] == len(items)
+    assert facts["encoder"] == encoder.ref
+
+
+def test_a_second_run_reuses_them(job):
+    first, again = encode_items.run(job), encode_items.run(job)
+    assert again["artefact"] == first["artefact"]
+    assert again["reused"]
+
+
+def test_the_next_night_encodes_nothing_it_has_seen(job):
+    first = encode_items.run(job)
+    following = later(job, 1, every_nights=1_000_003)
+    facts = encode_items.run(following)
+    assert (facts["encoded"], facts["cached"]) == (0, first["texts"])
+
+
+def test_vectors_of_another_encoder_can_be_had_for_the_same_items(job):
+    encoder = finetune_encoder.encoder_for(job)
+    items = job.lake.snapshot(job.night.as_of).items
+    some = encode_items.vectors_for(job, encoder, items.head(3))
+    everything = encode_items.vectors_for(job, encoder, items)
+    np.testing.assert_array_equal(some.matrix, everything.of(some.item_ids))
+
+
+def test_without_an_encoder_the_step_to_run_is_named(tmp_path):
+    with pytest.raises(MissingArtefact, match="finetune_encoder"):
+        encode_items.run(encoder_job(tmp_path))

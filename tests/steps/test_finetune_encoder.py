@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from transformers import AutoModel, AutoTokenizer
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
+from recsys_tasks.model.encoder import TextEncoder, weights_hash
+from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.steps import finetune_encoder
+from recsys_tasks.steps.finetune_encoder import MODEL, REFUSED, WHITENING, encoder_for, run
+from recsys_tasks.steps.job import Options
+from recsys_tasks.training import finetune
+from tests.steps.encoder_night import EncoderJob, encoder_job, later
+
+HIGHER, SAME = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10), Slice(0.1, 0.1, 0.0, 0.0, 0.0, 10)
+
+
+@pytest.fixture(autouse=True)
+def training_in_this_process(monkeypatch):
+    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder: finetune.main(folder))
+
+
+def decide(monkeypatch, *, kept):
+    verdict = Verdict(kept, "as the test wants it", HIGHER if kept else SAME, SAME)
+    monkeypatch.setattr(finetune_encoder.encoder_gate, "judge", lambda *_args, **_kwargs: verdict)
+
+
+@pytest.fixture
+def job(tmp_path) -> EncoderJob:
+    return encoder_job(tmp_path)
+
+
+def folder_of(job, facts):
+    return job.workspace.at(facts["artefact"]).path
+
+
+def base_hash(job):
+    return weights_hash(finetune_encoder.base_folder(job.settings.encoder.base))
+
+
+def test_the_decision_and_its_figures_are_reported(job):
+    facts = run(job)
+    assert facts["kept"] in (True, False)
+    assert facts["why"]
+    assert set(facts["cold"]) == set(facts["warm"]) == set(Slice.__dataclass_fields__)
+    assert {"loss_first", "loss_last", "steps", "texts"} <= facts.keys()
+    assert facts["steps"] == 3
+
+
+def test_a_kept_encoder_is_the_tuned_one_and_loads_as_any_model(job, monkeypatch):
+    decide(monkeypatch, kept=True)
+    folder = folder_of(job, run(job))
+    AutoModel.from_pretrained(folder / MODEL)
+    AutoTokenizer.from_pretrained(folder / MODEL)
+    assert weights_hash(folder / MODEL) != base_hash(job)
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", MODEL, WHITENING]
+
+
+def test_a_refused_encoder_is_put_aside_and_the_whitened_base_goes_on(job, monkeypatch):
+    decide(monkeypatch, kept=False)
+    folder = folder_of(job, run(job))
+    assert weights_hash(folder / MODEL) == base_hash(job) != weights_hash(folder / REFUSED)
+    texts = job.lake.snapshot(job.night.as_of).items["text"].unique().sort().to_list()
+    whitening = Whitening.fit(TextEncoder.load(folder / MODEL, 16, "cpu").encode(texts))
+    np.testing.assert_allclose(Whitening.load(folder / WHITENING).rotation, whitening.rotation, atol=2e-2)
+
+
+def test_a_second_run_reuses_it(job):
+    first = run(job)
+    assert run(job) == {**first, "reused": True}
+    assert not first["reused"]
+
+
+def test_two_shops_with_one_log_get_the_same_encoder(job, tmp_path):
+    other = encoder_job(tmp_path / "other")
+    first, second = run(job), run(other)
+    assert first["artefact"].split("/")[2] == second["artefact"].split("/")[2]
+    for file in (f"{MODEL}/model.safetensors", WHITENING):
+        assert (folder_of(job, first) / file).read_bytes() == (folder_of(other, second) / file).read_bytes()
+
+
+def test_events_of_the_validation_days_and_later_change_no_weight(job, tmp_path):
+    other = encoder_job(tmp_path / "other")
+    cut = finetune_encoder.days_before(
+        job.night.train_until, finetune_encoder.VALIDATION_DAYS, job.settings.zone
+    )
+    rows = other.lake.events_between(cut, job.night.as_of).with_columns(item_id=pl.lit("i00"))
+    rows = rows.unique(["user_id", "item_id", "occurred_at", "event_type"], maintain_order=True)
+    zone = job.settings.zone
+    other.lake.write_days(cut.astimezone(zone).date(), job.night.date, zone, rows, {})
+    weights = [_tuned_weights(one) for one in (job, other)]
+    assert weights[0] == weights[1]
+
+
+def _tuned_weights(job):
+    folder = folder_of(job, run(job))
+    refused = folder / REFUSED
+    return ((refused if refused.is_dir() else folder / MODEL) / "model.safetensors").read_bytes()
+
+
+def test_a_night_that_is_no_encoder_night_takes_the_newest_earlier_one(job):
+    made = run(job)
+    following = later(job, 1, every_nights=1_000_003)
+    facts = run(following)
+    assert facts["artefact"] == made["artefact"] == encoder_for(following).ref
+    assert facts["reused"]
+    assert following.workspace.find("encoder", following.night) is None
+
+
+def test_the_first_night_tunes_whatever_its_date(tmp_path):
+    job = encoder_job(tmp_path, every_nights=1_000_003)
+    assert str(job.night) in run(job)["artefact"]
+    assert encoder_for(job).night == str(job.night)
+
+
+def test_an_encoder_that_was_kept_is_where_the_next_one_starts(job, monkeypatch):
+    decide(monkeypatch, kept=True)
+    made = run(job)
+    following = later(job, 1)
+    inputs = following.workspace.at(run(following)["artefact"]).manifest["inputs"]
+    assert inputs["warm"] == made["artefact"]
+    scratch = replace(following, options=Options(start="scratch"))
+    assert scratch.workspace.at(run(scratch)["artefact"]).manifest["inputs"]["warm"] is None
+
+
+def test_an_encoder_that_was_refused_is_no_start(job, monkeypatch):
+    decide(monkeypatch, kept=False)
+    run(job)
+    following = later(job, 1)
+    assert following.workspace.at(run(following)["artefact"]).manifest["inputs"]["warm"] is None
+
+
+def test_where_tuning_is_switched_off_the_whitened_base_is_the_encoder(tmp_path, monkeypatch):
+    job = encoder_job(tmp_path, enabled=False)
+    monkeypatch.setattr(finetune_encoder, "launch", lambda *_: pytest.fail("nothing is to be trained"))
+    facts = run(job)
+    assert not facts["kept"]
+    assert weights_hash(folder_of(job, facts) / MODEL) == base_hash(job)
+
+
+def test_pairs_are_the_other_objective(tmp_path):
+    assert run(encoder_job(tmp_path, objective="pairs"))["steps"] == 3
+
+
+def test_before_any_encoder_the_step_to_run_is_named(job):
+    with pytest.raises(MissingArtefact, match="finetune_encoder"):
+        encoder_for(job)

@@ -1,0 +1,102 @@
+"""The step between the artefact ``lists`` and the serving database."""
+
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from recsys_tasks.errors import MissingArtefact, PublishRefused
+from recsys_tasks.settings import load_settings
+from recsys_tasks.steps import publish
+from recsys_tasks.steps.job import Job, Options
+from tests.shop import make_shop
+from tests.store.builders import lists
+
+NIGHT = "2026-01-20"
+SHOPPERS = [f"shopper {n:03d}" for n in range(50)]
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return load_settings(make_shop(tmp_path / "shop", encoder=tmp_path, shoppers=3, days=20).file)
+
+
+def job_of(settings, night=NIGHT, **options):
+    job = Job(settings, settings.night(night), Options(**options))
+    # A cached property: the step asks the lake for nothing but the catalogue.
+    catalogue = pl.DataFrame({"item_id": ["tea", "milk", "rye"]})
+    job.__dict__["lake"] = SimpleNamespace(catalogue=lambda as_of: catalogue)
+    return job
+
+
+def make_lists(job, frame, **facts):
+    metrics = {
+        "model": "night model",
+        "refs": {"towers": "t"},
+        "top_k": 3,
+        "items_allowed": 90,
+        "fallback_share": 0.1,
+    }
+    with job.workspace.artefact(
+        "lists", job.night, inputs={"rows": frame.rows()}, settings={}, rooms=("schema",)
+    ) as draft:
+        frame.write_parquet(draft.path / "lists.parquet", row_group_size=7)
+        draft.metrics.update(metrics | facts)
+
+
+def test_tonight_s_lists_go_live(settings):
+    job = job_of(settings, run_id="scheduled")
+    make_lists(job, lists(SHOPPERS))
+    facts = publish.run(job)
+    assert (facts["rows"], facts["users"], facts["switched"]) == (150, 50, True)
+    live = job.store.live()
+    assert (live.model, live.model_refs, live.run_id, live.fallback_share) == (
+        "night model",
+        {"towers": "t"},
+        "scheduled",
+        0.1,
+    )
+    assert live.lists_ref == job.workspace.need("lists", job.night).ref
+
+
+def test_a_retry_changes_nothing(settings):
+    job = job_of(settings)
+    make_lists(job, lists(SHOPPERS))
+    publish.run(job)
+    again = publish.run(job_of(settings))
+    assert (again["switched"], again["why"]) == (False, "these lists are live already")
+
+
+def test_a_dry_run_leaves_the_live_lists(settings):
+    job = job_of(settings, publish="dry_run")
+    make_lists(job, lists(SHOPPERS))
+    assert publish.run(job)["switched"] is False
+    assert job.store.live() is None
+
+
+def test_an_item_that_the_catalogue_lacks_is_refused(settings):
+    job = job_of(settings)
+    make_lists(job, lists(SHOPPERS, ("tea", "milk", "ghost")))
+    with pytest.raises(PublishRefused, match="50 rows hold an item"):
+        publish.run(job)
+
+
+def test_a_shop_with_few_items_may_have_short_lists(settings):
+    job = job_of(settings)
+    make_lists(job, lists(SHOPPERS), top_k=20, items_allowed=3)
+    assert publish.run(job)["switched"]
+
+
+def test_without_lists_the_step_to_run_is_named(settings):
+    with pytest.raises(MissingArtefact, match="lists"):
+        publish.run(job_of(settings))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 10, 1000])
+def test_no_shopper_is_torn_between_shards(tmp_path, rows):
+    frame = lists(SHOPPERS)
+    frame.write_parquet(tmp_path / "lists.parquet", row_group_size=7)
+    shards = list(publish.shards(tmp_path / "lists.parquet", rows))
+    assert pl.concat(shards).equals(frame)
+    owners = [set(shard["user_id"]) for shard in shards]
+    assert sum(map(len, owners)) == len(set().union(*owners)) == 50

@@ -1,0 +1,116 @@
+import json
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from recsys_tasks.model.towers import TowerModel
+from recsys_tasks.recommend.features import NAMES
+from recsys_tasks.recommend.ranker import Ranker
+from recsys_tasks.settings import RankerSettings
+from recsys_tasks.steps import build_pairs, train_ranker
+from recsys_tasks.steps.champion import earlier_ranker, ranker_of
+from recsys_tasks.steps.train_ranker import BASE, cuts, run
+from tests.pairs.night import NIGHT
+from tests.steps.list_night import ListJob, ListShop, bare_job, staple_log
+from tests.steps.tower_night import ENCODER, make_vectors
+
+
+def ready(folder, events=None, **changed) -> ListJob:
+    job = bare_job(folder, events, **changed)
+    build_pairs.run(job)
+    make_vectors(job)
+    return job
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory) -> ListJob:
+    job = ready(tmp_path_factory.mktemp("ranker"))
+    run(job)
+    return job
+
+
+def files(job):
+    """Everything in the artefact but its manifest."""
+    folder = job.workspace.need("ranker", job.night).path
+    return {
+        path.name: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.name != "manifest.json" and path.is_file()
+    }
+
+
+def test_the_artefact_holds_trees_as_text_and_the_base_towers(job):
+    folder = job.workspace.need("ranker", NIGHT).path
+    assert set(Ranker.load(folder).boosters) == {"all", "new"}
+    assert TowerModel.load(folder / BASE).facts.until == NIGHT.days_before_end(21).isoformat()
+    assert json.loads((folder / "features.json").read_text())["names"] == list(NAMES)
+    assert (folder / "ranker_all.txt").read_text().startswith("tree")
+
+
+def test_cuts_are_weeks_that_end_where_the_window_begins(job):
+    days = [(NIGHT.as_of - cut).days for cut, _ in cuts(job)]
+    assert days == [21, 14]
+    assert max(until for _, until in cuts(job)) == NIGHT.train_until
+
+
+def test_days_that_are_no_whole_weeks_never_reach_into_the_window(job):
+    odd = replace(job, settings=ListShop(ranker=RankerSettings(days=10)))
+    assert [until for _, until in cuts(odd)][-1] == NIGHT.train_until
+    assert all(cut < until <= NIGHT.train_until for cut, until in cuts(odd))
+
+
+def test_figures_tell_what_was_learned(job):
+    facts = run(job)
+    assert facts["reused"]
+    assert facts["fitted"]
+    assert facts["heads"]["all"]["hits"] >= train_ranker.MIN_HITS
+    assert len(facts["importance"]["all"]) == 10
+
+
+def test_another_window_gives_the_same_bytes(job, tmp_path):
+    changed = staple_log().with_columns(
+        item_id=pl.when(pl.col("occurred_at") >= NIGHT.train_until).then(pl.lit("i00")).otherwise("item_id")
+    )
+    other = ready(tmp_path, changed.unique(["user_id", "item_id", "occurred_at"], maintain_order=True))
+    assert run(other)["artefact"] == run(job)["artefact"]
+    assert files(other) == files(job)
+
+
+def test_a_log_that_begins_in_the_rankers_days_gives_none_and_says_why(tmp_path):
+    late = staple_log().filter(pl.col("occurred_at") >= NIGHT.days_before_end(20))
+    facts = run(ready(tmp_path, late))
+    assert not facts["fitted"]
+    assert "nothing to learn from" in facts["why"]
+
+
+def test_too_little_taken_gives_none_and_says_why(tmp_path):
+    quiet = staple_log().filter(
+        (pl.col("occurred_at") < NIGHT.days_before_end(21)) | (pl.col("user_id") == "c01")
+    )
+    facts = run(ready(tmp_path, quiet))
+    assert not facts["fitted"]
+    assert "fewer than" in facts["why"]
+
+
+def test_other_nights_take_the_newest_earlier_ranker(job):
+    tomorrow = replace(job, night=NIGHT.shift(1))
+    assert not tomorrow.night.is_every(7)
+    told_vectors(tomorrow, ENCODER)
+    facts = run(tomorrow)
+    assert facts["artefact"] == job.workspace.need("ranker", NIGHT).ref
+    assert facts["reused"]
+    assert ranker_of(tomorrow).ref == facts["artefact"]
+
+
+def test_a_ranker_of_another_encoder_is_not_taken(job):
+    later = replace(job, night=NIGHT.shift(2))
+    told_vectors(later, "encoder/2026-04-01/ffffffffffffffff")
+    assert earlier_ranker(later) is None
+
+
+def told_vectors(job, encoder):
+    """Vectors of which only the manifest is looked at."""
+    made_from = {"encoder": encoder}
+    with job.workspace.artefact("vectors", job.night, inputs=made_from, settings={}, rooms=("schema",)):
+        pass
