@@ -27,7 +27,9 @@ def command(shop: Shop, *arguments: str, code: int = 0) -> subprocess.CompletedP
         capture_output=True,
         text=True,
     )
-    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == code, (
+        f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    )
     return done
 
 

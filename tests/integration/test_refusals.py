@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 EVENTS = "customer,sku,kind,at,paid\n"
 
 
-@pytest.fixture()
+@pytest.fixture
 def shop(tmp_path, encoder):
     made = make_shop(tmp_path / "shop", encoder=encoder, shoppers=20, days=40)
     command(made, "init")

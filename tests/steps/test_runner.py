@@ -11,14 +11,14 @@ from recsys_tasks.workspace import Workspace, locked
 from tests.shop import make_shop
 
 
-@pytest.fixture()
+@pytest.fixture
 def shop(tmp_path, monkeypatch):
     made = make_shop(tmp_path / "shop", encoder=tmp_path, shoppers=5, days=10)
     monkeypatch.setenv("RECSYS_SHOP", str(made.file))
     return made
 
 
-@pytest.fixture()
+@pytest.fixture
 def step(monkeypatch):
     """Stand in for steps/build_pairs.py; the list collects the jobs it was handed."""
     jobs = []
