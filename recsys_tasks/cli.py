@@ -29,6 +29,7 @@ from rich.progress import (
 from recsys_tasks.errors import RecsysError, SettingsError
 from recsys_tasks.settings import SHOP_VARIABLE, shop_file
 from recsys_tasks.steps import NIGHT_STEPS
+from recsys_tasks.steps.report_page import PAGE_WIDTH
 from recsys_tasks.workspace import Facts
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")]
     if as_json:
         typer.echo(json.dumps(facts, indent=2, default=str))
     else:
-        print_status(Console(), facts)
+        print_status(page(), facts)
 
 
 @app.command()
@@ -132,7 +133,7 @@ def show(user: Annotated[str, typer.Argument(help="user_id, as in the log.")], l
     from recsys_tasks.steps.show import shopper
     from recsys_tasks.steps.show_page import print_shopper
 
-    print_shopper(Console(), shopper(_live_job(), user, last))
+    print_shopper(page(), shopper(_live_job(), user, last))
 
 
 @app.command()
@@ -147,7 +148,7 @@ def report(night: NightArgument) -> None:
     _print_page(night)
     job = open_job(night)
     for user in some_shoppers(job):
-        print_shopper(Console(), shopper(job, user, last=12))
+        print_shopper(page(), shopper(job, user, last=12))
 
 
 @app.command()
@@ -177,12 +178,18 @@ for _step in NIGHT_STEPS[:-1]:  # the last one, report, has a command of its own
     app.command(_step.replace("_", "-"))(_step_command(_step))
 
 
+def page() -> Console:
+    """Where pages are printed: as wide as the terminal, and wide enough for the tables where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PAGE_WIDTH)
+
+
 def _print_page(night: str) -> None:
     from recsys_tasks.steps.job import open_job
     from recsys_tasks.steps.report import gather
     from recsys_tasks.steps.report_page import print_page
 
-    print_page(Console(), gather(open_job(night)))
+    print_page(page(), gather(open_job(night)))
 
 
 def _options(*, from_step: str | None, top_k: int | None, dry_run: bool, start: Start) -> "Options":

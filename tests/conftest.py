@@ -8,9 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from recsys_tasks.store.embedded import embedded_url, stop_embedded
 from recsys_tasks.store.store import Store, open_store
+
+# The first example of a test pays for what is loaded lazily, and a shared machine may be slow: no test fails on time.
+settings.register_profile("patient", deadline=None, max_examples=60)
+settings.load_profile("patient")
 
 DATABASES = ("sqlite", "postgresql")
 _numbers = count(1)

@@ -23,6 +23,7 @@ from rich.console import Console
 from recsys_tasks.calendar import days_between, parse_night
 from recsys_tasks.errors import RecsysError, SettingsError
 from recsys_tasks.settings import SHOP_VARIABLE, Settings, load_settings
+from recsys_tasks.steps.report_page import PAGE_WIDTH
 from tools import embedded, servers
 from tools.api import Api, sign_in
 from tools.follow import Run
@@ -38,6 +39,8 @@ CHUNK_DAYS = 61
 DAYS_AFTER = 7
 
 console = Console(highlight=False)
+if not console.is_terminal:
+    console = Console(highlight=False, width=PAGE_WIDTH)
 
 
 def demo(night: date, places: Places) -> None:
@@ -57,7 +60,9 @@ def demo(night: date, places: Places) -> None:
     console.print(
         f"{(time.monotonic() - began) / 60:.1f} minutes, {memory.peak_mb / 1024:.1f} GB at the peak"
     )
-    console.print(NEXT.format(after=night + timedelta(days=1), shop=SHOP.relative_to(CHECKOUT)))
+    console.print(
+        NEXT.format(after=night + timedelta(days=1), shop=SHOP.relative_to(CHECKOUT)), soft_wrap=True
+    )
 
 
 NEXT = """

@@ -26,7 +26,7 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
-from recsys_tasks.errors import SchemaMismatch
+from recsys_tasks.errors import MissingArtefact, SchemaMismatch
 from recsys_tasks.model.cold import borrow
 from recsys_tasks.model.histories import Bags, Histories, microseconds
 from recsys_tasks.workspace import write_whole
@@ -38,6 +38,9 @@ FACTS = "towers.json"
 TENSORS = "towers.safetensors"
 ITEMS = "items.parquet"
 ATTRIBUTES = ("category", "brand")
+# Raise it whenever the same tensors would score differently: towers of an earlier night (the champion) must not be
+# read with a meaning they were not fitted for.
+FORMAT = 2
 USERS_AT_ONCE = 4096
 
 
@@ -52,6 +55,7 @@ class TowerFacts:
     event_weights: dict[str, float]
     until: str
     """Weights were fitted on events before this instant (ISO)."""
+    format: int = FORMAT
     attribute_values: dict[str, list[str]] = field(default_factory=dict)
     """Attribute -> its values; value ``i`` has row ``i + 1`` of the attribute's table, row 0 is "unknown"."""
 
@@ -123,9 +127,20 @@ class TowerModel:
 
     @classmethod
     def load(cls, folder: Path) -> "TowerModel":
-        facts = TowerFacts(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
+        """Read them back; raises as ``facts_in``."""
+        facts = cls.facts_in(folder)
         item_ids = pl.read_parquet(folder / ITEMS)["item_id"]
         return cls(facts, item_ids, TowerTensors.of_flat(load_file(folder / TENSORS)))
+
+    @staticmethod
+    def facts_in(folder: Path) -> TowerFacts:
+        """What stored towers say of themselves; raises MissingArtefact where they mean something else by now."""
+        stored = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        if stored.get("format") != FORMAT:
+            raise MissingArtefact(
+                f"the towers in {folder} have format {stored.get('format')}, this release reads {FORMAT}"
+            )
+        return TowerFacts(**stored)
 
     def item_matrix(self, item_ids: pl.Series, text: Floats, popularity: Floats) -> Floats:
         """

@@ -13,8 +13,11 @@ from recsys_tasks.recommend.shoppers import Shoppers, found
 # What the shopper did with the item that is given as the reason.
 DONE = {"purchase": "bought", "cart": "put {} in the basket", "view": "looked at", "rating": "rated"}
 TITLE_CHARS = 80
-# A cadence needs this many purchase days before it is called one.
+# The same of an item that stands in a list again, and the habit: what the shop's target events are called.
+AGAIN = {"purchase": ("bought", "buy this"), "played": ("played", "play this")}
+# A cadence needs this many purchase days before it is called one, and is none any more after so many times its gap.
 CADENCE_DAYS = 3
+LAPSED_GAPS = 3
 # Newest items of the shopper that a suggestion is compared with.
 COMPARED = 100
 
@@ -42,16 +45,21 @@ def reasons(ranked: Ranked, shoppers: Shoppers, likeness: Floats | None) -> list
 def _repeated(ranked: Ranked, shoppers: Shoppers) -> Callable[[int], str]:
     own = shoppers.own
     places, is_own = found(own.key, shoppers.key(ranked.rows.shopper, ranked.rows.item))
+    done, habit = AGAIN.get(shoppers.context.target_events[0], ("chose", "come back to this"))
 
     def sentence(row: int) -> str:
         if not is_own[row]:
             return "you know this"
         place = places[row]
         days = int(own.days[place])
-        if days >= CADENCE_DAYS:
-            gap = round(float(own.cadence[place]))
-            return f"you buy this about every {gap} days" if gap > 1 else "you buy this about every day"
-        return f"you bought this on {days} days" if days > 1 else "you bought this before"
+        gap = float(own.cadence[place])
+        if days >= CADENCE_DAYS and own.last[place] <= LAPSED_GAPS * max(gap, 1.0):
+            return (
+                f"you {habit} about every {round(gap)} days"
+                if round(gap) > 1
+                else f"you {habit} about every day"
+            )
+        return f"you {done} this on {days} days" if days > 1 else f"you {done} this before"
 
     return sentence
 

@@ -7,9 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recsys_tasks.evaluate.gate import POPULAR
 from recsys_tasks.workspace import Facts
 
 PAGE_WIDTH = 118
+# A table over fewer shoppers says nothing.
+FEW = 30
 SLICE_TITLES = {
     "all": "everything the shopper took",
     "new": "new to the shopper",
@@ -42,13 +45,16 @@ def print_page(console: Console, facts: Facts) -> None:
 
 def _print_tables(console: Console, title: str, board: Facts) -> None:
     begins, ends = (instant[:10] for instant in board["window"])
+    champion = POPULAR if board.get("champion", {}).get("is_popular") else ""
     for name, rows in board["slices"].items():
-        if rows and rows[0]["users"]:
+        if rows and rows[0]["users"] < FEW:
+            console.print(Text(f"{title}: {SLICE_TITLES[name]}: {rows[0]['users']}, too few to tell"))
+        elif rows:
             heading = f"{title}, {begins} to {ends}: {SLICE_TITLES[name]} ({rows[0]['users']:,} shoppers)"
-            console.print(_score_table(heading, rows))
+            console.print(_score_table(heading, rows, champion))
 
 
-def _score_table(title: str, rows: list[Facts]) -> Table:
+def _score_table(title: str, rows: list[Facts], champion: str) -> Table:
     """One slice: each system's scores, and how far the first one is ahead of it (paired 95 % interval)."""
     reference = rows[0]["system"]
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -58,9 +64,13 @@ def _score_table(title: str, rows: list[Facts]) -> Table:
     for row in rows:
         ahead = [_interval(row.get(f"ahead_{metric}@10")) for metric in ("recall", "ndcg")]
         table.add_row(
-            row["system"].replace("_", " "), f"{row['recall@10']:.4f}", f"{row['ndcg@10']:.4f}", *ahead
+            _name(row["system"], champion), f"{row['recall@10']:.4f}", f"{row['ndcg@10']:.4f}", *ahead
         )
     return table
+
+
+def _name(system: str, champion: str) -> str:
+    return system.replace("_", " ") + (" (champion)" if system == champion else "")
 
 
 def _interval(ahead: list[float] | None) -> str:
@@ -92,21 +102,17 @@ def _audited(facts: Facts) -> Iterator[str]:
 
 
 def _encoder(facts: Facts) -> Iterator[str]:
-    yield f"encoder     {_losses(facts)}{facts['why']}{_again(facts)}"
-    for name, measure in (("cold", "Recall@50 of held-out items"), ("warm", "NDCG@10 of the others")):
-        found = facts.get(name)
-        if found:
-            ahead = _interval([found["difference"], found["low"], found["high"]])
-            yield f"  {name}      {measure}: frozen {found['frozen']:.4f}, tuned {found['tuned']:.4f}, {ahead}"
+    yield f"encoder     {_losses(facts)}tuned encoder {facts['why']}{_again(facts)}"
 
 
 def _vectors(facts: Facts) -> Iterator[str]:
-    yield f"vectors     {facts['items']:,} items, {facts['texts']:,} texts, {facts.get('encoded', 0):,} encoded tonight"
+    encoded = facts.get("encoded", 0)
+    yield f"vectors     {facts['items']:,} items, {facts['texts']:,} texts, {encoded:,} of them new to the cache"
 
 
 def _towers(facts: Facts) -> Iterator[str]:
     start = "from an earlier night's" if facts["warm"] else "from scratch"
-    yield f"towers      {_losses(facts)}{facts['epochs']} epochs {start}, {facts['examples']:,} examples an epoch"
+    yield f"towers      {_losses(facts)}{facts['epochs']} epochs {start}, over {facts['examples']:,} examples"
 
 
 def _ranker(facts: Facts) -> Iterator[str]:

@@ -57,6 +57,7 @@ def warm_start(job: Job, vectors: Artefact) -> Artefact | None:
         return None
     try:
         earlier = job.workspace.at(champion.refs["towers"])
+        TowerModel.facts_in(earlier.path)
     except MissingArtefact as gone:
         log.warning("%s; the towers start from scratch", gone)
         return None

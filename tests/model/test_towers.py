@@ -1,11 +1,13 @@
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
-from recsys_tasks.errors import SchemaMismatch
+from recsys_tasks.errors import MissingArtefact, SchemaMismatch
 from recsys_tasks.model.cold import borrow
 from recsys_tasks.model.popularity import popularity_matrix
-from recsys_tasks.model.towers import TowerModel
+from recsys_tasks.model.towers import FACTS, FORMAT, TowerModel
 from tests.model.tower_builders import (
     CATALOGUE,
     DIM,
@@ -130,6 +132,14 @@ def test_saved_towers_answer_the_same_and_hold_no_pickle(tmp_path):
     for before, after in zip(matrices(model, log(*ROWS)), matrices(loaded, log(*ROWS)), strict=True):
         assert (before == after).all()
     assert {file.suffix for file in tmp_path.iterdir()} == {".safetensors", ".json", ".parquet"}
+
+
+def test_towers_of_another_format_are_not_read_with_a_meaning_they_never_had(tmp_path):
+    towers("cosine").save(tmp_path)
+    facts = json.loads((tmp_path / FACTS).read_text())
+    (tmp_path / FACTS).write_text(json.dumps(facts | {"format": FORMAT - 1}))
+    with pytest.raises(MissingArtefact, match="format"):
+        TowerModel.load(tmp_path)
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):

@@ -23,6 +23,8 @@ def why(item, source, *rows):
     [
         ((3, 17, 31), "you buy this about every 14 days"),
         ((1, 2, 3), "you buy this about every day"),
+        # Bought every other day once, and not for a month: a habit no more.
+        ((30, 32, 34), "you bought this on 3 days"),
         ((3, 17), "you bought this on 2 days"),
         ((3,), "you bought this before"),
     ],
