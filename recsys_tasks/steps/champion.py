@@ -20,6 +20,7 @@ from recsys_tasks.recommend.ranker import Ranker
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.steps.encode_items import vectors_for
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.lineage import goes_on
 from recsys_tasks.workspace import Artefact
 
 log = logging.getLogger(__name__)
@@ -102,22 +103,21 @@ def _reads_these_features(ranker: Artefact) -> bool:
 
 
 def ranker_of(job: Job) -> Artefact:
-    """The ranker this night uses: its own, or the newest earlier one on nights that fit none."""
-    own = job.workspace.find("ranker", job.night)
-    earlier = None if job.night.is_every(job.settings.ranker.every_nights) else earlier_ranker(job)
-    found = earlier or own
+    """The ranker this night uses: the standing one on nights that fit none, else its own."""
+    found = earlier_ranker(job) or job.workspace.find("ranker", job.night)
     if found is None:
         raise MissingArtefact(f"night {job.night} has no ranker yet: run train_ranker first")
     return found
 
 
 def earlier_ranker(job: Job) -> Artefact | None:
-    """The newest earlier night's ranker, unless it reads another encoder's vectors or other features than tonight."""
-    found = job.workspace.newest_before("ranker", job.night)
+    """The ranker that goes on, unless it reads another encoder's vectors or other features than tonight's."""
+    found = goes_on(job, "ranker", job.settings.ranker.every_nights)
     if found is None:
         return None
     encoder = job.workspace.need("vectors", job.night).manifest["inputs"]["encoder"]
-    fits = found.metrics["encoder"] == encoder and _reads_these_features(found)
+    metrics = found.metrics
+    fits = metrics.get("encoder") == encoder and metrics.get("features") == list(NAMES)
     return found if fits else None
 
 

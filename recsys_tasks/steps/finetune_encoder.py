@@ -21,6 +21,7 @@ from recsys_tasks.pairs.negatives import sample_negatives
 from recsys_tasks.pairs.positives import positive_pairs
 from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.lineage import goes_on, standing
 from recsys_tasks.training import finetune
 from recsys_tasks.training.encoder_data import (
     Bools,
@@ -117,17 +118,16 @@ def caches(job: Job) -> Path:
 
 
 def _earlier(job: Job) -> Artefact | None:
-    """The newest earlier encoder, on nights that do not make their own."""
-    if job.night.is_every(job.settings.encoder.every_nights):
-        return None
-    return job.workspace.newest_before("encoder", job.night)
+    """The encoder that goes on, on nights that do not make their own."""
+    return goes_on(job, "encoder", job.settings.encoder.every_nights)
 
 
 def _warm_start(job: Job) -> Artefact | None:
-    """The newest earlier encoder, if its tuning was kept and the operator does not start from scratch."""
-    newest = job.workspace.newest_before("encoder", job.night)
-    wanted = job.options.start == "warm" and job.settings.encoder.enabled
-    return newest if wanted and newest is not None and newest.metrics["kept"] else None
+    """The standing encoder, if its tuning was kept and the operator does not start from scratch."""
+    if job.options.start == "scratch" or not job.settings.encoder.enabled:
+        return None
+    earlier = standing(job, "encoder")
+    return earlier if earlier is not None and earlier.metrics["kept"] else None
 
 
 def _make(job: Job, draft: Draft, base: Path, start: Path, pairs: Path) -> None:

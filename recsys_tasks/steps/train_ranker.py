@@ -37,10 +37,9 @@ MIN_HITS = 50
 
 def run(job: Job) -> Facts:
     """Make the artefact ``ranker``, or name the newest earlier one on nights that fit none."""
-    if not job.night.is_every(job.settings.ranker.every_nights):
-        earlier = earlier_ranker(job)
-        if earlier is not None:
-            return {"artefact": earlier.ref, "reused": True, **earlier.metrics}
+    earlier = earlier_ranker(job)
+    if earlier is not None:
+        return {"artefact": earlier.ref, "reused": True, **earlier.metrics}
     vectors = job.workspace.need("vectors", job.night)
     encoder = str(vectors.manifest["inputs"]["encoder"])
     before_window = job.night.shift(-job.night.gate_days)
