@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 from recsys_tasks.errors import NightOutOfRange
 
+# A run may start late and be retried; what a source says after that is not what it said then.
+FRESH_FOR = timedelta(days=2)
+
 
 def parse_night(text: str) -> date:
     """An ISO date; anything else is refused."""
@@ -83,6 +86,11 @@ class Night:
     def is_every(self, nights: int) -> bool:
         """Whether a job done every ``nights`` nights falls on this one; by date, so a backfill repeats it."""
         return self.date.toordinal() % nights == 0
+
+
+def is_fresh(night: Night, now: datetime) -> bool:
+    """Whether a source that is read now still tells what it held when the night ended."""
+    return now <= night.as_of + FRESH_FOR
 
 
 def require_past(night: Night, now: datetime) -> None:

@@ -58,6 +58,8 @@ class ItemVersions(Items):
     valid_from = dy.Datetime(primary_key=True, time_unit="us", time_zone="UTC")
     # The first snapshot counts as valid before its ``valid_from`` too, although nobody saw it then.
     assumed = dy.Bool(nullable=False)
+    # The source was read about when ``valid_from`` was. A catalogue read today proves nothing of a night last year.
+    proven = dy.Bool(nullable=False)
     # The source stopped listing the item.
     removed = dy.Bool(nullable=False)
 

@@ -9,21 +9,28 @@ overwritten. Beside the siblings, ``current`` names the one this night's latest 
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel
 
 from recsys_tasks.calendar import Night
 from recsys_tasks.errors import Busy, MissingArtefact
 
+log = logging.getLogger(__name__)
+
 PACKAGE = Path(__file__).parent
 MANIFEST = "manifest.json"
+# While waiting for a lock: how often to look, and how often to say so.
+LOOK_SECONDS = 1.0
+WORD_SECONDS = 60.0
 
 # JSON of whatever made an artefact.
 Facts = dict[str, Any]
@@ -216,16 +223,45 @@ def write_whole(target: Path, text: str) -> None:
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, patience: float = 0.0) -> Iterator[None]:
     """
     Hold a lock file while the body runs; the kernel frees it when the process dies, however it dies.
 
-    Raises Busy at once where another process holds it.
+    Waits ``patience`` seconds for another process that holds it, then raises Busy.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"another process works on {what}; wait for it or end it, then run again") from None
+    with path.open("a+", encoding="utf-8") as file:
+        _take(file, what, patience)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
         yield
+
+
+def _take(file: IO[str], what: str, patience: float) -> None:
+    began = time.monotonic()
+    next_word = began
+    while not _is_ours(file):
+        now = time.monotonic()
+        if now >= began + patience:
+            raise Busy(
+                f"another process works on {what}{_holder(file)}; wait for it or end it, then run again"
+            )
+        if now >= next_word:
+            log.info("waiting for another process that works on %s%s", what, _holder(file))
+            next_word = now + WORD_SECONDS
+        time.sleep(min(LOOK_SECONDS, began + patience - now))
+
+
+def _is_ours(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    name = file.read().strip()
+    return f" ({name})" if name else ""

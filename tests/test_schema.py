@@ -84,7 +84,7 @@ def test_a_broken_item_is_refused(row):
 def test_an_item_stands_once_in_a_catalogue_and_once_per_instant_in_its_history():
     assert not Items.is_valid(items({"item_id": "tent"}, {"item_id": "tent"}))
     when = log(("ann", "tent", "view", 1), ("ann", "tent", "view", 2))["occurred_at"].to_list()
-    flags = {"assumed": False, "removed": False, "item_id": "tent"}
+    flags = {"assumed": False, "proven": True, "removed": False, "item_id": "tent"}
     twice = [{"valid_from": when[0], **flags}, {"valid_from": when[1], **flags}]
     assert ItemVersions.is_valid(items(*twice, contract=ItemVersions))
     assert not ItemVersions.is_valid(items(twice[0], twice[0], contract=ItemVersions))

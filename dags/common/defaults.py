@@ -47,3 +47,16 @@ TASK_DEFAULTS: dict[str, Any] = {
 
 # For tasks that train or encode: a night without a GPU is long, a hung one must still end before the next.
 MODEL_TASK: dict[str, Any] = {"pool": "gpu", "execution_timeout": timedelta(hours=6)}
+
+# What is left of a task's time behind the longest wait: enough to find what the other process finished.
+WAIT_MARGIN = timedelta(minutes=5)
+
+
+def lock_patience(limit: timedelta | None) -> float:
+    """
+    Seconds that a task of this ``execution_timeout`` waits for a step's lock.
+
+    A worker that is killed can leave its task's process alive, training on, while the retry starts: the retry waits
+    for it and uses what it made. That process has the same limit, counted from its own, earlier start.
+    """
+    return max(0.0, (limit - WAIT_MARGIN).total_seconds()) if limit is not None else 0.0

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import XComArg, get_current_context, task
 
 from common.connections import fill_environment
+from common.defaults import lock_patience
 from common.night import BACKFILL, night_from, require_turn, run_type
 from recsys_tasks.settings import Settings, load_settings
 from recsys_tasks.steps import NIGHT_STEPS
@@ -29,7 +30,12 @@ def step(name: str, **arguments: Any) -> XComArg:
         if name == NIGHT_STEPS[0]:
             require_turn(context)
         settings = open_shop()
-        facts = run_step(name, night_from(context, settings.zone), options_from(context))
+        facts = run_step(
+            name,
+            night_from(context, settings.zone),
+            options_from(context),
+            wait_seconds=lock_patience(context["task"].execution_timeout),
+        )
         return {key: facts[key] for key in HANDED_ON if key in facts}
 
     return body()

@@ -33,7 +33,7 @@ class DayRecord:
 
 @dataclass(frozen=True)
 class ItemsWritten:
-    """What a snapshot of the catalogue changed; ``skipped``: a newer one is recorded, history stays as it is."""
+    """What a snapshot of the catalogue changed; ``skipped``: one that knows better is recorded, history stays."""
 
     total: int  # items in the catalogue
     added: int = 0
@@ -41,6 +41,7 @@ class ItemsWritten:
     removed: int = 0
     assumed: bool = False
     skipped: bool = False
+    proven: bool = True  # read about when the night ended
 
 
 def content_hash(frame: pl.DataFrame) -> str:
@@ -61,6 +62,14 @@ def read_day(file: Path) -> DayRecord | None:
     """The record of one day, or None where the day was never extracted."""
     try:
         return DayRecord(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def read_snapshot(file: Path) -> ItemsWritten | None:
+    """The record of one night's snapshot, or None where it took none."""
+    try:
+        return ItemsWritten(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 

@@ -27,6 +27,7 @@ from recsys_tasks.lake.records import (
     ItemsWritten,
     content_hash,
     read_day,
+    read_snapshot,
     recorded_dates,
     write_record,
 )
@@ -101,8 +102,16 @@ class Lake:
                 write_record(self._day_file(day), records[day])
 
     def day_record(self, day: date) -> DayRecord | None:
-        """What is known about a day; None where it was never extracted."""
-        return read_day(self._day_file(day))
+        """
+        What is known about a day; None where it was never extracted.
+
+        Waits for a writer of that day, who takes the record away while it works; raises Busy if that takes long.
+        """
+        found = read_day(self._day_file(day))
+        if found is None and self._lock(f"events-{day}").exists():
+            with turn([self._lock(f"events-{day}")], f"the events of {day}"):
+                found = read_day(self._day_file(day))
+        return found
 
     def days(self) -> list[date]:
         """The extracted days, sorted; days without a single event among them."""
@@ -129,26 +138,29 @@ class Lake:
 
     # Versions of items
 
-    def write_items(self, items: dy.DataFrame[Items], night: Night) -> ItemsWritten:
+    def write_items(self, items: dy.DataFrame[Items], night: Night, *, proven: bool = True) -> ItemsWritten:
         """
         Add the catalogue as ``night`` found it: rows for what is new, changed or gone since the night before.
 
-        A second snapshot of the newest night replaces the first; one of an older night changes nothing.
+        ``proven``: the source was read about when the night ended; else (history loaded later) membership counts
+        only for items somebody touched. A second snapshot of the newest night replaces the first, unless it knows
+        less; one of an older night changes nothing.
         """
         self.create()
+        file = self._snapshots / f"{night.date}.json"
         with turn([self._lock("items")], "the items of the lake"):
-            if night.date < max(self._taken(), default=date.min):
-                return ItemsWritten(total=items.height, skipped=True)
+            before = read_snapshot(file)
+            if night.date < max(self._taken(), default=date.min) or (before and before.proven and not proven):
+                return ItemsWritten(total=items.height, skipped=True, proven=proven)
             stored = self._versions()
             earlier = stored.filter(pl.col("valid_from") < night.as_of)
-            versions = versions_of(items, earlier, night.as_of)
+            versions = versions_of(items, earlier, night.as_of, proven=proven)
             if not versions.equals(stored.filter(pl.col("valid_from") == night.as_of).sort("item_id")):
                 dated = versions.with_columns(pl.lit(night.date).alias(TAKEN_FOR))
                 replace_rows(self._items, dated, f"{TAKEN_FOR} = '{night.date}'")
-            written = replace(
-                count_changes(versions, earlier), total=items.height, assumed=earlier.is_empty()
-            )
-            write_record(self._snapshots / f"{night.date}.json", written)
+            counted = count_changes(versions, earlier)
+            written = replace(counted, total=items.height, assumed=earlier.is_empty(), proven=proven)
+            write_record(file, written)
         return written
 
     # Reading as of an instant
@@ -169,9 +181,11 @@ class Lake:
         Raises MissingArtefact for a day whose extraction was cut off between the rows and their record.
         """
         known = [day for day in self.days() if day <= night.date]
-        torn = sorted(day for day in self._partitions() - set(known) if day <= night.date)
-        if torn:
-            raise MissingArtefact(f"the extraction of {torn[0]} was cut off: extract that day again")
+        missing = sorted(day for day in self._partitions() - set(known) if day <= night.date)
+        for day in missing:
+            if self.day_record(day) is None:
+                raise MissingArtefact(f"the extraction of {day} was cut off: extract that day again")
+        known = sorted([*known, *missing])
         return {
             "events": fingerprint_of(dict(self._fingerprints(known))),
             "items": content_hash(self.catalogue(night.as_of)),

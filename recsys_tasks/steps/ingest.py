@@ -9,7 +9,7 @@ import logging
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
-from recsys_tasks.calendar import parse_night, require_past
+from recsys_tasks.calendar import is_fresh, parse_night, require_past
 from recsys_tasks.errors import EmptyPartition, NightOutOfRange, TooManyBadRows
 from recsys_tasks.extract import quarantine
 from recsys_tasks.extract.columns import place_of
@@ -49,10 +49,14 @@ def run_range(first: str, last: str, *, catalogue: bool = True, settings: Settin
     """
     settings = settings or load_settings()
     begins, ends = _range(first, last)
-    require_past(settings.night(last), datetime.now(UTC))
+    require_past(settings.night(last), _now())
     items = fetch_items(settings, ends) if catalogue else None
     facts = {"first": first, "last": last, **load_events(settings, begins, ends)}
     return facts if items is None else {**facts, "items": keep_items(settings, ends, items)}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _range(first: str, last: str) -> tuple[date, date]:
@@ -93,9 +97,15 @@ def fetch_items(settings: Settings, night: date) -> Extracted[Items]:
 
 def keep_items(settings: Settings, night: date, found: Extracted[Items]) -> Facts:
     """Write the catalogue as the snapshot of a night."""
-    written = Lake(settings.home / "lake").write_items(found.clean, settings.night(night.isoformat()))
+    known = settings.night(night.isoformat())
+    proven = is_fresh(known, _now())
+    written = Lake(settings.home / "lake").write_items(found.clean, known, proven=proven)
     if written.skipped:
-        log.info("a newer catalogue is recorded: that of %s changes nothing", night)
+        log.info("a catalogue that knows better is recorded: this one of %s changes nothing", night)
+    elif not proven:
+        log.info(
+            "read long after %s: of this catalogue only items that were touched count as offered then", night
+        )
     return {
         **vars(written),
         "read": found.read,

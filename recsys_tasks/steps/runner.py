@@ -12,17 +12,18 @@ from recsys_tasks.workspace import Facts, locked, write_whole
 log = logging.getLogger(__name__)
 
 
-def run_step(name: str, night: str, options: Options | None = None) -> Facts:
+def run_step(name: str, night: str, options: Options | None = None, *, wait_seconds: float = 0.0) -> Facts:
     """
     Run ``steps/<name>.py`` for a night and keep what it reports in ``records/<night>/<name>.json``.
 
-    Raises Busy while the same step of the same night runs elsewhere.
+    While the same step of the same night runs elsewhere, waits up to ``wait_seconds``, then raises Busy. What the
+    other one finished meanwhile is found and used, as in any second run.
     """
     job = open_job(night, options)
     records = job.workspace.records(job.night)
     if job.options.skips(name):
         return _earlier(job, name)
-    with locked(records / f".{name}.lock", f"{name} of night {night}"):
+    with locked(records / f".{name}.lock", f"{name} of night {night}", patience=wait_seconds):
         log.info("night %s: %s", night, name)
         with Cost() as cost:
             facts: Facts = import_module(f"recsys_tasks.steps.{name}").run(job)

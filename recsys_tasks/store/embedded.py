@@ -2,14 +2,13 @@
 PostgreSQL without an installation: the server that pip carries, in the shop's own folder.
 
 It listens on a Unix socket only, readable by its owner only; it outlives the process that started it and serves all
-others. As root it runs as a system user of its own, since PostgreSQL refuses to run as root.
+others. Under root it runs as a system user of its own (see ``postgres_user``).
 """
 
 import fcntl
 import hashlib
 import logging
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ import psycopg
 from psycopg import sql
 
 from recsys_tasks.errors import StoreUnavailable
+from recsys_tasks.store.postgres_user import give, let_run, let_through, server_user
 
 log = logging.getLogger(__name__)
 
@@ -66,18 +66,20 @@ def embedded_url(folder: Path, database: str = "recsys") -> str:
     return f"postgresql+psycopg://postgres@/{database}?host={quote(_socket_folder(folder), safe='/')}"
 
 
-def stop_embedded(folder: Path) -> None:
-    """Stop the server of that folder, if it runs."""
+def stop_embedded(folder: Path) -> bool:
+    """Stop the server of that folder; False where it did not run."""
     folder = folder.absolute()
     if not folder.exists():
-        return
+        return False
     with _alone(folder):
         socket_folder = Path(_socket_folder(folder))
-        if _runs(folder):
+        ran = _runs(folder)
+        if ran:
             log.info("stopping the embedded PostgreSQL in %s", folder)
             _pg_ctl(folder, "-m", "fast", "stop")
         if socket_folder != folder:
             shutil.rmtree(socket_folder, ignore_errors=True)
+        return ran
 
 
 @contextmanager
@@ -116,11 +118,17 @@ def _create_database(folder: Path, database: str) -> None:
 def _postmaster(folder: Path) -> psutil.Process | None:
     """The server's process, as its lock file names it; a number that another program has now does not count."""
     try:
-        pid = int((folder / "postmaster.pid").read_text().splitlines()[0])
-        process = psutil.Process(pid)
-        return process if process.name() == "postgres" and str(folder) in process.cmdline() else None
+        process = psutil.Process(int((folder / "postmaster.pid").read_text().splitlines()[0]))
     except (FileNotFoundError, IndexError, ValueError, psutil.Error):
         return None
+    return process if _serves(process, folder) else None
+
+
+def _serves(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.name() == "postgres" and str(folder) in process.cmdline()
+    except psutil.Error:
+        return False
 
 
 def _runs(folder: Path) -> bool:
@@ -141,10 +149,33 @@ def _start(folder: Path) -> None:
 
 def _prepare(folder: Path) -> None:
     """Make the data folder where it is new, and write down how the server is to run."""
-    _carried().get_server(folder, cleanup_mode=None, start=False).ensure_pgdata_inited()
+    user = server_user()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if user is not None:
+        let_through(folder)
+        let_run(_programs().parent)
+        give(folder, user)
+    if not (folder / "PG_VERSION").exists():
+        _end_leftovers(folder)
+        _run_program(folder, "initdb", "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", str(folder))
+    _configure(folder, user)
+
+
+def _end_leftovers(folder: Path) -> None:
+    """A server whose data folder was deleted under it would write into the new one."""
+    leftovers = [process for process in psutil.process_iter() if _serves(process, folder)]
+    for process in leftovers:
+        process.kill()
+    psutil.wait_procs(leftovers, timeout=START_SECONDS)
+
+
+def _configure(folder: Path, user: str | None) -> None:
     socket_folder = _choose_socket_folder(folder)
     (folder / SOCKET_FOLDER_MARK).write_text(socket_folder)
-    (folder / "recsys.conf").write_text(CONFIGURATION.format(socket_folder=socket_folder))
+    ours = folder / "recsys.conf"
+    ours.write_text(CONFIGURATION.format(socket_folder=socket_folder))
+    if user is not None:
+        give(ours, user)
     main = folder / "postgresql.conf"
     if "recsys.conf" not in main.read_text():
         with main.open("a") as file:
@@ -189,15 +220,22 @@ def _wait(folder: Path) -> None:
 
 
 def _pg_ctl(folder: Path, *arguments: str) -> None:
+    _run_program(folder, "pg_ctl", "-w", "-t", str(START_SECONDS), "-D", str(folder), *arguments)
+
+
+def _run_program(folder: Path, program: str, *arguments: str) -> None:
+    """One of PostgreSQL's programs, as the owner of the data folder and with nobody else's rights."""
+    owner: dict[str, Any] = {}
+    if os.getuid() == 0:
+        owned_by = folder.stat()
+        owner = {"user": owned_by.st_uid, "group": owned_by.st_gid, "extra_groups": []}
+    _carried().pgexec.pgexec(program, arguments, bin_path=_programs(), cwd="/", **owner)
+
+
+def _programs() -> Path:
     carried = _carried()
-    owner = folder.stat().st_uid
-    carried.pgexec.pgexec(
-        "pg_ctl",
-        ("-w", "-t", str(START_SECONDS), "-D", str(folder), *arguments),
-        bin_path=carried.utils.POSTGRES_VERSIONS[carried.TARGET_POSTGRES_VERSION],
-        user=pwd.getpwuid(owner).pw_name if os.getuid() == 0 else None,
-        cwd="/",
-    )
+    folder: Path = carried.utils.POSTGRES_VERSIONS[carried.TARGET_POSTGRES_VERSION]
+    return folder
 
 
 def _carried() -> Any:

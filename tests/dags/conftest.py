@@ -1,10 +1,13 @@
 """DAG files as Airflow sees them, loaded in a process of their own, and a place for Airflow to write to."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +20,23 @@ SHOP = ROOT / "examples" / "template" / "shop.yaml"
 DAG_IDS = sorted(file.stem for file in DAGS.glob("*.py"))
 
 # Airflow writes its configuration where this points as soon as it is imported: never into somebody's home.
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-test-")
+AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-test-")
+os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
 # As Airflow does: its DAG folder is importable.
 sys.path.insert(0, str(DAGS))
 
 
-def load(home: Path, shop: Path = SHOP) -> subprocess.CompletedProcess[str]:
-    """Load every DAG file in one fresh process."""
+def load(home: Path, names: Sequence[str] = DAG_IDS, folder: Path = DAGS) -> subprocess.CompletedProcess[str]:
+    """Load DAG files, away from this process and from each other."""
+    environment = environment_in(home)
     return subprocess.run(
-        [sys.executable, "-m", "tests.dags.facts", *DAG_IDS],
-        env={**environment_in(home), "RECSYS_SHOP": str(shop)},
+        [sys.executable, "-m", "tests.dags.facts", *names],
+        env={
+            **environment,
+            "RECSYS_SHOP": str(SHOP),
+            "PYTHONPATH": f"{environment['PYTHONPATH']}{os.pathsep}{folder}",
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,

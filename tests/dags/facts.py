@@ -1,14 +1,29 @@
-"""Load DAG files as Airflow's parser does and say what came of them, as JSON; runs in a process of its own."""
+"""
+Load DAG files as Airflow's parser does and say what came of them, as JSON; runs in a process of its own.
+
+Like the parser it imports Airflow once and forks for every file, so that no file is blamed for what another imports.
+"""
 
 import json
+import multiprocessing
 import sys
+import time
 from importlib import import_module
 from typing import Any
 
+import airflow.sdk  # noqa: F401 - what every file needs, before the forks
+
+# A busy machine slows the first look; the quickest one is the file's own cost.
+LOOKS = 3
+
 
 def facts_of(name: str) -> dict[str, Any]:
-    dag = getattr(import_module(name), name)()
+    began = time.process_time()
+    module = import_module(name)
+    cpu_seconds = time.process_time() - began
+    dag = getattr(module, name)()
     return {
+        "cpu_seconds": cpu_seconds,
         "dag_id": dag.dag_id,
         "doc": dag.doc_md,
         "tags": sorted(dag.tags),
@@ -46,5 +61,15 @@ def task_facts(task: Any) -> dict[str, Any]:
     }
 
 
+def facts_of_all(names: list[str]) -> dict[str, dict[str, Any]]:
+    """Every file loaded ``LOOKS`` times, each time in a process of its own; the quickest look counts."""
+    found: dict[str, dict[str, Any]] = {}
+    with multiprocessing.get_context("fork").Pool(processes=1, maxtasksperchild=1) as pool:
+        for name, facts in zip(names * LOOKS, pool.map(facts_of, names * LOOKS, chunksize=1), strict=True):
+            if name not in found or facts["cpu_seconds"] < found[name]["cpu_seconds"]:
+                found[name] = facts
+    return found
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps({name: facts_of(name) for name in sys.argv[1:]}))
+    sys.stdout.write(json.dumps(facts_of_all(sys.argv[1:])))

@@ -1,11 +1,12 @@
 """The house rules for DAGs; each message tells the author what to do."""
 
+import json
 from itertools import pairwise
 
 import pytest
 
 from recsys_tasks.steps import NIGHT_STEPS
-from tests.dags.conftest import DAG_IDS, ROOT
+from tests.dags.conftest import DAG_IDS, ROOT, load
 from tools.embedded import POOLS
 
 HEAVY = {
@@ -19,6 +20,7 @@ HEAVY = {
     "pyarrow",
     "dataframely",
 }
+PARSE_CPU_SECONDS = 2.0
 EVERY_DAG = pytest.mark.parametrize("dag_id", DAG_IDS)
 
 
@@ -52,6 +54,28 @@ def test_a_dag_is_tagged_and_does_not_catch_up(dags, dag_id):
 def test_parsing_loads_nothing_heavy(dags, dag_id):
     heavy = HEAVY & set(dags[dag_id]["modules"])
     assert not heavy, f"{dag_id} imports {heavy} when it is parsed; import them inside the task"
+
+
+@EVERY_DAG
+def test_a_file_costs_the_parser_little(dags, dag_id):
+    """Beyond ``airflow.sdk`` itself; the parser reads every file again and again, for as long as Airflow runs."""
+    seconds = dags[dag_id]["cpu_seconds"]
+    assert seconds < PARSE_CPU_SECONDS, (
+        f"{dag_id}: {seconds:.1f} s of CPU to import; move work into the tasks"
+    )
+
+
+def test_a_file_is_blamed_for_its_own_imports_only(tmp_path):
+    for name, line in (("first", "import colorsys, time; end = time.process_time() + 0.3"), ("second", "")):
+        burn = "while time.process_time() < end: pass" if line else ""
+        text = f"from airflow.sdk import dag\n{line}\n{burn}\n@dag\ndef {name}(): pass\n"
+        (tmp_path / f"{name}.py").write_text(text)
+    done = load(tmp_path, ["first", "second"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout).values()
+    assert "colorsys" in first["modules"]
+    assert "colorsys" not in second["modules"]
+    assert first["cpu_seconds"] > 0.3 > second["cpu_seconds"]
 
 
 @EVERY_DAG

@@ -1,6 +1,9 @@
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from common import steps
+from common.defaults import lock_patience
 from common.steps import options_from, step_doc
 
 from recsys_tasks.errors import SettingsError
@@ -43,3 +46,22 @@ def test_a_step_that_does_not_exist_is_refused():
 @pytest.mark.parametrize("name", NIGHT_STEPS)
 def test_a_task_s_page_is_its_module_s_docstring(name):
     assert len(step_doc(name)) > 20
+
+
+def test_a_task_waits_for_its_step_s_lock_within_its_own_time(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "recsys_tasks.steps.runner.run_step",
+        lambda name, night, options, **how: calls.append((name, night, how)) or {"step": name},
+    )
+    task = SimpleNamespace(execution_timeout=timedelta(hours=6))
+    monkeypatch.setattr(steps, "get_current_context", lambda: {**context(), "task": task})
+    monkeypatch.setattr(steps, "open_shop", lambda: SimpleNamespace(zone=None))
+    monkeypatch.setattr(steps, "night_from", lambda context, zone: "2026-01-05")
+    assert steps.step("build_pairs").operator.python_callable() == {"step": "build_pairs"}
+    assert calls == [("build_pairs", "2026-01-05", {"wait_seconds": 5 * 3600 + 55 * 60})]
+
+
+@pytest.mark.parametrize("limit", [None, timedelta(minutes=2)])
+def test_a_task_without_time_to_wait_does_not(limit):
+    assert lock_patience(limit) == 0

@@ -214,6 +214,38 @@ def test_the_first_catalogue_is_assumed_for_the_nights_before_it_and_proven_from
     assert catalogue(lake, "2026-03-02") == {"tent": ("red tent", True)}
 
 
+def test_a_catalogue_that_is_read_long_after_its_night_proves_nothing_of_that_night(lake):
+    written = lake.write_items(items(tent="red tent"), night("2026-03-02"), proven=False)
+    assert not written.proven
+    assert catalogue(lake, "2026-03-02") == {"tent": ("red tent", False)}
+    lake.write_items(items(tent="red tent", bag="bag"), night("2026-03-03"), proven=False)
+    assert catalogue(lake, "2026-03-05") == {"tent": ("red tent", False), "bag": ("bag", False)}
+
+
+def test_the_first_catalogue_read_in_time_proves_what_was_only_assumed(lake):
+    lake.write_items(items(tent="red tent", mat="mat"), night("2026-03-02"), proven=False)
+    written = lake.write_items(items(tent="red tent", mat="mat"), night("2026-03-04"))
+    assert (written.total, written.added, written.changed, written.removed) == (2, 0, 0, 0)
+    assert catalogue(lake, "2026-03-03") == {"tent": ("red tent", False), "mat": ("mat", False)}
+    assert catalogue(lake, "2026-03-04") == {"tent": ("red tent", True), "mat": ("mat", True)}
+    before = lake.versions()
+    lake.write_items(items(tent="red tent", mat="mat"), night("2026-03-05"))
+    assert lake.versions() == before
+
+
+def test_a_late_reading_does_not_replace_one_that_was_in_time(lake):
+    lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    assert lake.write_items(items(tent="blue tent", bag="bag"), night("2026-03-02"), proven=False).skipped
+    assert catalogue(lake, "2026-03-02") == {"tent": ("red tent", True)}
+
+
+def test_an_item_that_left_is_not_proven_by_its_former_life(lake):
+    lake.write_items(items(tent="red tent", mat="mat"), night("2026-03-01"))
+    lake.write_items(items(tent="red tent"), night("2026-03-02"))
+    lake.write_items(items(tent="red tent", mat="mat"), night("2026-03-03"), proven=False)
+    assert catalogue(lake, "2026-03-03") == {"tent": ("red tent", True), "mat": ("mat", False)}
+
+
 def test_a_night_reads_the_catalogue_as_it_stood(lake):
     lake.write_items(items(tent="red tent", mat="mat"), night("2026-03-02"))
     written = lake.write_items(items(tent="blue tent", bag="bag"), night("2026-03-04"))

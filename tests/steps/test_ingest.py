@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 
 import pytest
@@ -52,7 +52,16 @@ def test_history_is_loaded_with_its_empty_days_and_the_catalogue_as_of_its_last(
     job = shop.job("2026-03-03")
     assert [job.lake.day_record(day).rows for day in job.lake.days()] == [2, 2, 0]
     assert facts["events"] == 4
-    assert job.lake.catalogue(job.night.as_of)["proven"].to_list() == [True]
+
+
+@pytest.mark.parametrize(("read", "proven"), [("2026-03-04T09:00", True), ("2026-06-01T09:00", False)])
+def test_only_a_catalogue_read_about_when_the_night_ended_proves_what_was_offered(shop, monkeypatch, read, proven):
+    shop.log(*visits(2))
+    shop.products(("tent", "Tent"))
+    monkeypatch.setattr("recsys_tasks.steps.ingest._now", lambda: datetime.fromisoformat(read).replace(tzinfo=UTC))
+    run_range("2026-03-01", "2026-03-03")
+    job = shop.job("2026-03-03")
+    assert job.lake.catalogue(job.night.as_of)["proven"].to_list() == [proven]
     assert job.lake.catalogue(job.night.start)["proven"].to_list() == [False]
 
 

@@ -1,9 +1,13 @@
 import json
+import logging
+import os
 import sys
+import threading
 import types
 
 import pytest
 
+from recsys_tasks import workspace
 from recsys_tasks.errors import Busy, MissingArtefact, NightOutOfRange, SettingsError
 from recsys_tasks.steps.job import Options
 from recsys_tasks.steps.runner import run_step
@@ -52,6 +56,54 @@ def test_the_same_step_of_a_night_twice_at_once_is_refused(shop, step):
     with locked(lock, "test"), pytest.raises(Busy, match="build_pairs of night"):
         run_step("build_pairs", shop.night())
     assert step == []
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """Stand in for a step that makes an artefact and takes until ``release`` is set."""
+    release, entered = threading.Event(), threading.Event()
+    made = []
+
+    def run(job):
+        with job.workspace.artefact("pairs", job.night, inputs={}, settings={}, rooms=()) as draft:
+            entered.set()
+            assert release.wait(30)
+            made.append(draft.is_new)
+        return {"reused": not draft.is_new}
+
+    module = types.ModuleType("recsys_tasks.steps.build_pairs")
+    module.run = run
+    monkeypatch.setitem(sys.modules, "recsys_tasks.steps.build_pairs", module)
+    monkeypatch.setattr(workspace, "LOOK_SECONDS", 0.01)
+    return types.SimpleNamespace(release=release, entered=entered, made=made)
+
+
+def test_a_retry_waits_for_the_task_that_lived_on_and_uses_what_it_made(shop, training, caplog):
+    caplog.set_level(logging.INFO)
+    lived_on = threading.Thread(target=run_step, args=("build_pairs", shop.night()))
+    lived_on.start()
+    assert training.entered.wait(30)
+    threading.Timer(0.2, training.release.set).start()
+    retried = run_step("build_pairs", shop.night(), wait_seconds=30)
+    lived_on.join()
+    assert training.made == [True, False]
+    assert retried["reused"]
+    waiting = [line for line in caplog.messages if line.startswith("waiting for")]
+    assert waiting == [
+        f"waiting for another process that works on build_pairs of night {shop.night()} "
+        f"(process {os.getpid()} on {os.uname().nodename})"
+    ]
+
+
+def test_a_retry_does_not_wait_for_ever(shop, training):
+    lived_on = threading.Thread(target=run_step, args=("build_pairs", shop.night()))
+    lived_on.start()
+    assert training.entered.wait(30)
+    with pytest.raises(Busy, match=f"process {os.getpid()}"):
+        run_step("build_pairs", shop.night(), wait_seconds=0.1)
+    training.release.set()
+    lived_on.join()
+    assert training.made == [True]
 
 
 @pytest.mark.parametrize("night", ["2999-01-01", "yesterday", "2026-02-30", ""])
