@@ -12,7 +12,7 @@ SHOP ?= $(or $(RECSYS_SHOP),examples/complete_journey/shop.yaml)
 NIGHT ?=
 ARGS ?=
 
-export RECSYS_SHOP := $(abspath $(SHOP))
+export RECSYS_SHOP := $(SHOP)
 # Idle OpenMP threads sleep: they would spin on cores that the other processes need.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -53,9 +53,7 @@ docs: $(STAMP) ## write docs/dags.md again from the DAGs
 	@$(BIN)/python -m tools.dag_docs
 
 clean: ## stop the servers and remove everything that the other targets made
-	@if [ -x $(BIN)/python ]; then
-	  for shop in examples/*/shop.yaml; do $(BIN)/python -m tools.embedded down --shop $$shop >/dev/null || true; done
-	fi
-	rm -rf .venv .airflow .recsys .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	@[ ! -e $(STAMP) ] || $(BIN)/python -m tools.embedded down --all
+	rm -rf .venv .airflow .airflow-postgres .recsys .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find examples -name '.recsys' -type d -prune -exec rm -rf {} +
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,7 +26,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from recsys_tasks.errors import RecsysError, SettingsError
+from recsys_tasks.errors import MissingArtefact, RecsysError
 from recsys_tasks.settings import SHOP_VARIABLE, shop_file
 from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.report_page import PAGE_WIDTH
@@ -39,7 +39,6 @@ T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 errors = Console(stderr=True)
-log = logging.getLogger(__name__)
 
 NightArgument = Annotated[str, typer.Argument(help="Business date in the shop's zone, YYYY-MM-DD.")]
 
@@ -210,7 +209,7 @@ def _live_job() -> "Job":
 
     live = status_of()["live"]
     if live is None:
-        raise SettingsError("nothing is live yet: run a night first")
+        raise MissingArtefact("nothing is live yet: run a night first")
     return open_job(live["night"])
 
 

@@ -10,10 +10,10 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
+from croniter import croniter
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,9 +25,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from recsys_tasks.calendar import Night, parse_night
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.shop_yaml import explain, read_shop
 
 SHOP_VARIABLE = "RECSYS_SHOP"
 ENVIRONMENT_NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
@@ -46,7 +48,9 @@ def _known_zone(name: str) -> str:
 
 def _address(value: str) -> str:
     """A SQLite URL, or the name of an environment variable: a password never stands in a file."""
-    if value.startswith("sqlite:///") or ENVIRONMENT_NAME.match(value):
+    if value.startswith("RECSYS_"):
+        raise ValueError("variables that begin with RECSYS_ are settings; give this one another name")
+    if value.removeprefix("sqlite:///") not in (value, "") or ENVIRONMENT_NAME.match(value):
         return value
     raise ValueError(
         "expected sqlite:///FILE or the NAME of an environment variable that holds the URL "
@@ -54,6 +58,15 @@ def _address(value: str) -> str:
     )
 
 
+def _cron(text: str) -> str:
+    if not croniter.is_valid(text):
+        raise ValueError(
+            f"{text!r} is no cron schedule; write minute hour day month weekday, e.g. 30 3 * * *"
+        )
+    return text
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Address = Annotated[str, AfterValidator(_address)]
 Database = Annotated[str, AfterValidator(lambda value: value if value == "embedded" else _address(value))]
@@ -62,7 +75,7 @@ Database = Annotated[str, AfterValidator(lambda value: value if value == "embedd
 class Section(BaseModel):
     """A branch of the tree: strict, frozen, each field explained where its name cannot."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SourceSettings(Section):
@@ -199,7 +212,7 @@ class EncoderSettings(Section):
     """Texts drawn as candidates of each of those steps; in the encoder's own steps half of the batch is drawn."""
     frozen_layers: int = Field(default=3, ge=0)
     """Layers whose weights stay as they are; their activations are computed once."""
-    cold_share: Share = 0.1
+    cold_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of items held out of training, for the encoder gate's cold slice."""
 
 
@@ -210,7 +223,7 @@ class TowerSettings(Section):
     """Epochs when the night starts from the towers of an earlier night."""
     batch_examples: PositiveInt = 512
     learning_rate: PositiveFloat = 3e-3
-    half_lives_days: list[PositiveFloat] = [30.0, 180.0]
+    half_lives_days: list[PositiveFloat] = Field(default=[30.0, 180.0], min_length=1)
     """The shopper's history is a decayed bag of items, once per half-life."""
     history_events: PositiveInt = 400
     similarity: Literal["dot", "cosine"] = "dot"
@@ -219,7 +232,7 @@ class TowerSettings(Section):
     input_dropout: Share = 0.2
     id_dropout: Share = 0.2
     """Share of item ids hidden in training, so that an item without history works from its text."""
-    popularity_days: list[PositiveInt] = [7, 28]
+    popularity_days: list[PositiveInt] = Field(default=[7, 28], min_length=1)
     targets: Literal["all", "new"] = "all"
     """What an example's positives are: all that the shopper took, or only what was new to the shopper."""
     max_examples: PositiveInt = 24_000
@@ -265,6 +278,7 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -273,7 +287,7 @@ class Settings(BaseSettings):
     database: Database = "embedded"
     """``embedded``, ``sqlite:///FILE``, or the name of an environment variable that holds a PostgreSQL URL."""
     time_zone: ZoneName = "UTC"
-    schedule: str = "30 3 * * *"
+    schedule: Cron = "30 3 * * *"
     """When a night's run starts (cron, in the shop's zone); it works on the business day before."""
     first_night: date
     last_night: date | None = None
@@ -281,7 +295,7 @@ class Settings(BaseSettings):
     sources: SourcesSettings
     event_weights: dict[EventType, PositiveFloat] = {"purchase": 1.0}
     """The event types that models learn from, and how much each counts."""
-    target_events: list[EventType] = ["purchase"]
+    target_events: list[EventType] = Field(default=["purchase"], min_length=1)
     """What a good list foresees: these events count as hits."""
     top_k: int = Field(default=20, ge=1, le=500)
     seed: int = Field(default=1, ge=0)
@@ -340,19 +354,14 @@ def shop_file(path: str | Path | None = None) -> Path:
 def load_settings(path: str | Path | None = None) -> Settings:
     """Read ``shop.yaml`` and the environment; every fault is one SettingsError that names file, line and key."""
     file = shop_file(path)
-    text = file.read_text(encoding="utf-8")
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{file}: not valid YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise SettingsError(f"{file}: expected a mapping of settings, found {type(tree).__name__}")
+    tree, node = read_shop(file)
     _refuse_unknown_variables(file)
     try:
         settings = Settings(**tree)
     except ValidationError as error:
-        raise SettingsError(_explain(error, file, node)) from None
+        raise SettingsError(explain(error, file, node)) from None
+    except UnreadableVariable as error:
+        raise SettingsError(f"an environment variable RECSYS_...: {error}; sections are JSON") from None
     return _anchored(settings, file.parent)
 
 
@@ -369,6 +378,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         update={
             "home": Path(_beside(folder, str(settings.home))),
             "database": _anchored_address(settings.database, folder),
+            "encoder": settings.encoder.model_copy(
+                update={"base": _anchored_base(settings.encoder.base, folder)}
+            ),
             "sources": sources,
         }
     )
@@ -383,6 +395,11 @@ def _anchored_source(source: S, folder: Path) -> S:
 def _anchored_address(address: str, folder: Path) -> str:
     file = address.removeprefix("sqlite:///")
     return address if file == address else f"sqlite:///{_beside(folder, file)}"
+
+
+def _anchored_base(base: str, folder: Path) -> str:
+    """A folder starts at shop.yaml too; the name of a packaged model stays a name."""
+    return _beside(folder, base) if "/" in base or (folder / base).is_dir() else base
 
 
 def _beside(folder: Path, path: str) -> str:
@@ -404,33 +421,3 @@ def _refuse_unknown_variables(file: Path) -> None:
         head = name.removeprefix("RECSYS_").split("__")[0].lower()
         if head not in Settings.model_fields:
             raise SettingsError(f"environment variable {name}: {head!r} is no setting of {file.name}")
-
-
-def _explain(error: ValidationError, file: Path, node: Any) -> str:
-    faults = [_explain_one(fault["loc"], fault["msg"], fault["type"], file, node) for fault in error.errors()]
-    return "\n".join(faults)
-
-
-def _explain_one(loc: tuple[str | int, ...], message: str, kind: str, file: Path, node: Any) -> str:
-    key = ".".join(str(part) for part in loc) or "shop"
-    if kind == "extra_forbidden":
-        message = "unknown key; check the spelling against examples/template/shop.yaml"
-    elif kind == "missing":
-        message = "this key is required"
-    message = message.removeprefix("Value error, ")
-    return f"{file}:{_line_of(node, loc)}: {key}: {message}"
-
-
-def _line_of(node: Any, loc: tuple[str | int, ...]) -> int:
-    """The line of the deepest part of ``loc`` that stands in the file."""
-    line: int = node.start_mark.line
-    for part in loc:
-        found = None
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = (node.value[part], node.value[part])
-        if found is None:
-            break
-        line, node = found[0].start_mark.line, found[1]
-    return line + 1

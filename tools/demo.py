@@ -6,6 +6,7 @@ The demo: a real shop's log becomes personal lists in a database, through a real
 What an earlier demo made (warehouse, lake, encoder, vectors) is used again. What this command started it also stops.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import psutil
 import typer
 from rich.console import Console
@@ -25,7 +27,8 @@ from recsys_tasks.errors import RecsysError, SettingsError
 from recsys_tasks.settings import SHOP_VARIABLE, Settings, load_settings
 from recsys_tasks.steps.report_page import PAGE_WIDTH
 from tools import embedded, servers
-from tools.api import Api, sign_in
+from tools.airflow_servers import SERVERS, require_whole, running
+from tools.api import Api, address, sign_in
 from tools.follow import Run
 from tools.memory import PeakMemory
 from tools.places import CHECKOUT, Places
@@ -56,6 +59,7 @@ def demo(night: date, places: Places) -> None:
             Run(api, console, "recsys_nightly", {"night": str(night)}, f"night_{night}").follow()
             measure(api, settings, night)
             command_line("report", str(night))
+            say_whether_live(settings, night)
     console.rule()
     console.print(
         f"{(time.monotonic() - began) / 60:.1f} minutes, {memory.peak_mb / 1024:.1f} GB at the peak"
@@ -63,6 +67,17 @@ def demo(night: date, places: Places) -> None:
     console.print(
         NEXT.format(after=night + timedelta(days=1), shop=SHOP.relative_to(CHECKOUT)), soft_wrap=True
     )
+
+
+def say_whether_live(settings: Settings, night: date) -> None:
+    """Households read the live lists; say so where those are not the night's."""
+    published = json.loads((settings.home / "records" / str(night) / "publish.json").read_text("utf-8"))
+    if not published["live"]:
+        console.print(
+            f"The lists of night {night} were loaded and audited, but are not what shoppers see: "
+            f"{published['why']}.",
+            style="yellow",
+        )
 
 
 NEXT = """
@@ -91,7 +106,8 @@ def make_warehouse(settings: Settings) -> None:
 @contextmanager
 def airflow(places: Places) -> Iterator[Api]:
     """The embedded Airflow: the one that runs, left running; else one for this demo only."""
-    ours = not embedded.running(places)
+    require_whole(places)
+    ours = not running(places)
     try:
         if ours:
             with console.status("starting Airflow (half a minute)"):
@@ -139,7 +155,7 @@ def run_python(*arguments: str) -> None:
 
 def processes(places: Places, settings: Settings) -> list[psutil.Process]:
     """What the demo's memory is counted over: this process, the servers, the embedded PostgreSQL."""
-    found = [servers.running(places.pid_file(name)) for name in embedded.SERVERS]
+    found = [servers.running(places.pid_file(name)) for name in SERVERS]
     return [
         psutil.Process(),
         *postmaster(settings.home / "postgres"),
@@ -166,6 +182,14 @@ def main(night: Annotated[str, typer.Option(help="Business date, YYYY-MM-DD.")] 
     except RecsysError as error:
         console.print(str(error), markup=False, style="red")
         raise typer.Exit(error.exit_code) from None
+    except httpx.HTTPError as error:
+        console.print(
+            f"Airflow's API at {address(places)} does not answer as it should ({error or type(error).__name__}); "
+            f"its log: {places.logs / 'api-server.log'}",
+            markup=False,
+            style="red",
+        )
+        raise typer.Exit(RecsysError.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@ The embedded Airflow: one machine, one shop, nothing to install.
 
     python -m tools.embedded up             start scheduler, dag-processor and API server; print URL and password
     python -m tools.embedded down           end what ``up`` started, and the embedded PostgreSQL
+    python -m tools.embedded down --all     the same, and every embedded PostgreSQL in the checkout; reads no shop.yaml
     python -m tools.embedded airflow ...    Airflow's own command line in this set-up
 """
 
 import fcntl
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,18 +21,20 @@ from rich.console import Console
 from recsys_tasks.errors import RecsysError
 from recsys_tasks.settings import load_settings, shop_file
 from recsys_tasks.store.embedded import embedded_url, stop_embedded
-from tools import servers
 from tools.airflow_env import airflow_environment
+from tools.airflow_servers import (
+    AIRFLOW,
+    ended,
+    logs_of,
+    require_whole,
+    running,
+    start_servers,
+    stop_servers,
+    tail,
+)
 from tools.api import address, answers, sign_in, wait_until
 from tools.places import CHECKOUT, USER, Places
 
-AIRFLOW = str(Path(sys.executable).with_name("airflow"))
-SERVERS = {
-    "api-server": [AIRFLOW, "api-server"],
-    # Its log server would listen on every interface; logs are read from disk.
-    "scheduler": [AIRFLOW, "scheduler", "--skip-serve-logs"],
-    "dag-processor": [AIRFLOW, "dag-processor"],
-}
 # Tasks in a pool that does not exist are never scheduled, without a word.
 POOLS = {"gpu": (1, "Training and encoding: one at a time")}
 START_SECONDS = 180
@@ -53,6 +55,7 @@ def up(places: Places, shop: Path) -> None:
     """Start everything and wait until every DAG is there; raises AlreadyUp, NotStarted."""
     places.create()
     with _alone(places):
+        require_whole(places)
         if running(places):
             raise AlreadyUp(
                 f"the embedded Airflow is already up at {address(places)}; stop it with `make down`"
@@ -60,10 +63,7 @@ def up(places: Places, shop: Path) -> None:
         environment = environment_of(places, shop, places.port())
         migrate(environment)
         places.shop.write_text(str(shop), encoding="utf-8")
-        for name, command in SERVERS.items():
-            servers.start(
-                command, env=environment, log=places.logs / f"{name}.log", pid_file=places.pid_file(name)
-            )
+        start_servers(places, environment)
     try:
         _wait_for_servers(places)
     except NotStarted:
@@ -71,41 +71,51 @@ def up(places: Places, shop: Path) -> None:
         raise
 
 
-def down(places: Places, shop: Path) -> bool:
-    """End the servers and the embedded PostgreSQL of the shop they ran for; False where none ran."""
+def down(places: Places, shop: Path | None) -> bool:
+    """End the servers, then the embedded PostgreSQL they used and the shop's; False where nothing ran."""
     stopped = stop_servers(places)
-    for served in {shop, places.served() or shop}:
-        if served.is_file():
-            stop_embedded(postgres_folder(places, served))
+    # First the one that was written down: it is found even where a shop.yaml no longer loads.
+    used = places.used_postgres()
+    stopped |= used is not None and stop_embedded(used)
+    return stop_embedded(postgres_folder(places, shop_file(shop))) or stopped
+
+
+def down_all(places: Places, checkout: Path = CHECKOUT) -> bool:
+    """End every server of this checkout, by the files that name processes; False where nothing ran."""
+    stopped = stop_servers(places)
+    homes = (places.own_postgres.parent, checkout / ".recsys", checkout / "examples")
+    folders = {file.parent for home in homes for file in home.rglob("postmaster.pid")}
+    folders |= {used} if (used := places.used_postgres()) else set()
+    for folder in sorted(folders):
+        stopped |= stop_embedded(folder)
     return stopped
-
-
-def stop_servers(places: Places) -> bool:
-    """The scheduler first, so that nothing new begins."""
-    stopped = [servers.stop(places.pid_file(name)) for name in ("scheduler", "dag-processor", "api-server")]
-    return any(stopped)
-
-
-def running(places: Places) -> bool:
-    return any(servers.running(places.pid_file(name)) for name in SERVERS)
 
 
 def require_shop(places: Places, shop: Path) -> None:
     """Refuse to use servers that run for another shop."""
-    if places.served() != shop:
-        raise AlreadyUp(f"the embedded Airflow runs for {places.served()}; stop it with `make down` first")
+    served = places.served()
+    if served is None or served.resolve() != shop.resolve():
+        raise AlreadyUp(f"the embedded Airflow runs for {served}; stop it with `make down` first")
+
+
+def current_shop(places: Places) -> Path:
+    """The shop that the servers run for; where none run, the one that SHOP or RECSYS_SHOP names."""
+    served = places.served() if running(places) else None
+    return served or shop_file()
 
 
 def environment_of(places: Places, shop: Path, port: int) -> dict[str, str]:
     """What Airflow's processes need; starts the embedded PostgreSQL where it does not run."""
-    url = embedded_url(postgres_folder(places, shop), "airflow")
+    folder = postgres_folder(places, shop)
+    url = embedded_url(folder, "airflow")
+    places.postgres.write_text(str(folder), encoding="utf-8")
     return airflow_environment(places, database_url=url, port=port, shop=shop, base=os.environ)
 
 
 def postgres_folder(places: Places, shop: Path) -> Path:
     """The shop's own embedded server; a shop with a database elsewhere gets one for Airflow alone."""
     settings = load_settings(shop)
-    return settings.home / "postgres" if settings.database == "embedded" else places.home / "postgres"
+    return settings.home / "postgres" if settings.database == "embedded" else places.own_postgres
 
 
 def migrate(environment: dict[str, str]) -> None:
@@ -118,36 +128,20 @@ def migrate(environment: dict[str, str]) -> None:
 def _quietly(environment: dict[str, str], *arguments: str) -> None:
     done = subprocess.run([AIRFLOW, *arguments], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise NotStarted(f"airflow {' '.join(arguments)} failed:\n{_tail(done.stdout + done.stderr)}")
+        raise NotStarted(f"airflow {' '.join(arguments)} failed:\n{tail(done.stdout + done.stderr)}")
 
 
 def _wait_for_servers(places: Places) -> None:
-    if not wait_until(lambda: answers(address(places)) or not _all_run(places), START_SECONDS):
-        raise NotStarted(f"the servers did not answer within {START_SECONDS} s{_server_logs(places)}")
-    if not _all_run(places):
-        raise NotStarted(f"a server ended by itself{_server_logs(places)}")
+    if not wait_until(lambda: answers(address(places)) or bool(ended(places)), START_SECONDS):
+        raise NotStarted(f"the servers did not answer within {START_SECONDS} s{logs_of(places)}")
+    if ended(places):
+        raise NotStarted(f"a server ended by itself{logs_of(places)}")
     api = sign_in(places)
     wanted = {file.stem for file in (CHECKOUT / "dags").glob("*.py")}
     if not wait_until(lambda: wanted <= api.dag_ids() or bool(api.import_errors()), START_SECONDS):
         raise NotStarted(f"DAGs are missing: {', '.join(sorted(wanted - api.dag_ids()))}")
     if errors := api.import_errors():
         raise NotStarted("a DAG file does not load:\n" + "\n".join(errors))
-
-
-def _all_run(places: Places) -> bool:
-    return all(servers.running(places.pid_file(name)) for name in SERVERS)
-
-
-def _server_logs(places: Places) -> str:
-    texts = (
-        (name, (places.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace"))
-        for name in SERVERS
-    )
-    return "".join(f"\n--- {name} ---\n{_tail(text)}" for name, text in texts)
-
-
-def _tail(text: str, lines: int = 15) -> str:
-    return "\n".join(text.splitlines()[-lines:])
 
 
 @contextmanager
@@ -176,9 +170,16 @@ def up_command(shop: Shop = None) -> None:
 
 
 @app.command("down")
-def down_command(shop: Shop = None) -> None:
+def down_command(
+    shop: Shop = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every server of this checkout; reads no shop.yaml.")
+    ] = False,
+) -> None:
     """End the servers."""
-    console.print("stopped" if down(Places(), shop_file(shop)) else "nothing was running")
+    places = Places()
+    stopped = down_all(places) if everything else down(places, shop)
+    console.print("stopped" if stopped else "nothing was running")
 
 
 @app.command(
@@ -190,7 +191,7 @@ def airflow_command(context: typer.Context) -> None:
     """Airflow's own command line."""
     places = Places()
     places.create()
-    environment = environment_of(places, shop_file(), places.running_port())
+    environment = environment_of(places, current_shop(places), places.running_port())
     if not running(places):
         migrate(environment)
     os.execve(AIRFLOW, [AIRFLOW, *context.args], environment)

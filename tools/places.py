@@ -34,16 +34,36 @@ class Places:
         """Names the shop.yaml that the servers were started for."""
         return self.home / "shop"
 
+    @property
+    def own_postgres(self) -> Path:
+        """
+        Airflow's PostgreSQL where the shop has a database elsewhere.
+
+        Beside the home, not in it: under root PostgreSQL's user must pass through the folders above, and the home,
+        with the keys and the task logs, stays closed to everybody else.
+        """
+        return self.home.with_name(f"{self.home.name}-postgres") / "postgres"
+
+    @property
+    def postgres(self) -> Path:
+        """Names the folder of the PostgreSQL that Airflow uses, so that it can be stopped without a shop.yaml."""
+        return self.home / "postgres_folder"
+
     def served(self) -> Path | None:
         """The shop.yaml that the servers were last started for."""
-        return Path(self.shop.read_text(encoding="utf-8")) if self.shop.is_file() else None
+        return _noted(self.shop)
+
+    def used_postgres(self) -> Path | None:
+        """The folder of the PostgreSQL that Airflow last used."""
+        return _noted(self.postgres)
 
     def pid_file(self, server: str) -> Path:
         return self.home / f"{server}.pid"
 
     def create(self) -> None:
         """Make the home, its keys and its password, readable by their owner only."""
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
         self.logs.mkdir(exist_ok=True)
         self.keys()
         self.password()
@@ -82,6 +102,10 @@ class Places:
                 json.dump(fresh, stream)
         kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
         return kept
+
+
+def _noted(file: Path) -> Path | None:
+    return Path(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def is_free(port: int) -> bool:

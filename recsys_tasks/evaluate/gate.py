@@ -23,16 +23,20 @@ class Decision:
 
 
 def decide(
-    evaluation: Mapping[str, Sequence[Mapping[str, Any]]], repeats_allowed: bool, tolerance: float
+    evaluation: Mapping[str, Sequence[Mapping[str, Any]]],
+    repeats_allowed: bool,
+    tolerance: float,
+    unmatched: str | None = None,
 ) -> Decision:
     """
     Accept the challenger if it is surely better than the popularity of 7 days and not worse than the champion.
 
     ``evaluation`` maps a slice to its table (``window.table``). The slice that decides is the one the shop's
     lists are for: "all" where repeats are allowed, else "new". Surely: the lower end of the paired 95 % interval
-    of NDCG@10 is above 0; not worse: above minus ``tolerance``.
+    of NDCG@10 is above 0; not worse: above minus ``tolerance``. Without a champion in the tables popularity is the
+    only bar; ``unmatched`` then tells why a champion that exists is not among them.
     """
-    name = "all" if repeats_allowed else "new"
+    name = _deciding(repeats_allowed)
     rows = {row["system"]: row for row in evaluation[name]}
     users = rows[CHALLENGER]["users"]
     if not users:
@@ -47,10 +51,19 @@ def decide(
     if CHAMPION in compared:
         told.append(_told(CHAMPION, compared[CHAMPION], kept_up, f"must be above -{tolerance:g}"))
     else:
-        told.append("popularity of 7 days is the champion")
+        told.append(unmatched or "popularity of 7 days is the champion")
     verdict = "accepted" if beaten and kept_up else "refused"
     why = f"{verdict} on NDCG@10 ({name}) of {users} shoppers: {'; '.join(told)}"
     return Decision(beaten and kept_up, why, name, figures)
+
+
+def no_challenger(why: str, repeats_allowed: bool) -> Decision:
+    """The decision of a night whose model could not be fitted."""
+    return Decision(False, f"refused: there is no model of tonight, {why}", _deciding(repeats_allowed), {})
+
+
+def _deciding(repeats_allowed: bool) -> str:
+    return "all" if repeats_allowed else "new"
 
 
 def _ahead(row: Mapping[str, Any]) -> Interval:

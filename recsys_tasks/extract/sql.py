@@ -7,7 +7,6 @@ instants and reads timestamps without zone in the source's ``time_zone``; SQLite
 without zone, in that zone.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,9 +17,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from recsys_tasks.addresses import scrubbed, url_from_environment
 from recsys_tasks.errors import SchemaMismatch, SettingsError, SourceError
 from recsys_tasks.extract.columns import key_of, place_of, require_columns
 from recsys_tasks.settings import SourceSettings
@@ -41,6 +41,11 @@ def read_sql(source: SourceSettings, start: datetime | None, end: datetime | Non
         raise SettingsError(
             f"{key_of(source)}.url: the driver of {url.drivername} is not installed: {error}"
         ) from None
+    except NoSuchModuleError:
+        raise SettingsError(
+            f"{key_of(source)}.url: {url.drivername} is no database that SQLAlchemy knows; "
+            "correct the part before :// or install its dialect"
+        ) from None
     except SQLAlchemyError as error:
         raise SourceError(f"{place_of(source)}: {_without_secret(error, url)}") from None
     require_columns(source, frame.columns)
@@ -51,15 +56,7 @@ def _url(source: SourceSettings) -> URL:
     address = source.url or ""
     if address.startswith("sqlite:///"):
         return _existing(make_url(address))
-    if not os.environ.get(address):
-        raise SettingsError(
-            f"{key_of(source)}.url: environment variable {address} is not set; it must hold the database's URL"
-        )
-    try:
-        url = make_url(os.environ[address])
-    except (ArgumentError, ValueError):
-        raise SettingsError(f"environment variable {address} holds no SQLAlchemy URL") from None
-    return _existing(url)
+    return _existing(url_from_environment(f"{key_of(source)}.url", address, "the database's URL"))
 
 
 def _existing(url: URL) -> URL:
@@ -119,5 +116,4 @@ def _stacked(names: list[str], batches: Iterator[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _without_secret(error: SQLAlchemyError, url: URL) -> str:
-    message = str(getattr(error, "orig", None) or error).strip()
-    return message.replace(url.password, "***") if url.password else message
+    return scrubbed(str(getattr(error, "orig", None) or error).strip(), url)

@@ -2,33 +2,47 @@
 How many shoppers took an item lately, as of an instant.
 
 Popularity is an input of the score, not a frozen prior: "this sells now" is what a bounded similarity cannot say,
-so every use names the instant it is counted at.
+so every use names the instant it is counted at. What a window holds and what counts is said here, for all of them.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+DAY_US = 86_400_000_000
 
 
-def popularity(
-    events: pl.DataFrame, as_of: datetime, days: int, event_types: Collection[str] | None = None
-) -> pl.DataFrame:
+def window_us(days: float) -> float:
+    """How old, in microseconds before the instant, an event of the window may be; this age itself counts."""
+    return days * DAY_US
+
+
+def age_us(as_of: datetime) -> pl.Expr:
+    """Microseconds from ``occurred_at`` to the instant, exact."""
+    return (pl.lit(as_of) - pl.col("occurred_at")).dt.total_microseconds()
+
+
+def buyers(user: Ints, item: Ints, items: int) -> Ints:
     """
-    ``item_id, buyers, events`` of the ``days`` before ``as_of``, best first, ties by item_id.
+    Distinct users of each item, (items,), from a row an event.
 
-    ``buyers`` counts a shopper once an item; items nobody took are left out. ``event_types`` none: every type.
+    ``item`` is a position below ``items``; a user counts once an item, however many events there are.
     """
-    return (
-        _within(events, as_of, days, event_types)
-        .group_by("item_id")
-        .agg(pl.col("user_id").n_unique().alias("buyers"), pl.len().alias("events"))
-        .sort("buyers", "item_id", descending=[True, False])
-    )
+    pairs = distinct(user * items + item)
+    return np.bincount(pairs % max(items, 1), minlength=items).astype(np.int64)
+
+
+def distinct(keys: Ints) -> Ints:
+    """The sorted distinct keys; sorting is 10 times as fast as the hashing of ``np.unique`` on a million of them."""
+    ordered = np.sort(keys)
+    kept: Ints = ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0]
+    return kept
 
 
 def popularity_matrix(
@@ -38,21 +52,36 @@ def popularity_matrix(
     windows: Sequence[int],
     event_types: Collection[str] | None = None,
 ) -> Floats:
-    """``log1p(buyers)`` before ``as_of``: a row an item of ``item_ids``, a column a window in days."""
+    """
+    ``log1p(buyers)`` before ``as_of``: a row an item of ``item_ids``, a column a window in days.
+
+    ``event_types`` none: every type counts.
+    """
+    user, item, age = _coded(events, as_of, item_ids, max(windows, default=0), event_types)
     matrix = np.zeros((len(item_ids), len(windows)), dtype=np.float32)
-    wanted = pl.DataFrame({"item_id": item_ids})
     for column, days in enumerate(windows):
-        counted = popularity(events, as_of, days, event_types)
-        buyers = wanted.join(counted, on="item_id", how="left", maintain_order="left")["buyers"]
-        matrix[:, column] = np.log1p(buyers.fill_null(0).to_numpy())
+        recent = age <= window_us(days)
+        matrix[:, column] = np.log1p(buyers(user[recent], item[recent], len(item_ids)))
     return matrix
 
 
-def _within(
-    events: pl.DataFrame, as_of: datetime, days: int, event_types: Collection[str] | None
-) -> pl.DataFrame:
-    when = pl.col("occurred_at")
-    recent = events.filter(when >= as_of - timedelta(days=days), when < as_of)
-    if event_types is None:
-        return recent
-    return recent.filter(pl.col("event_type").is_in(sorted(event_types)))
+def _coded(
+    events: pl.DataFrame,
+    as_of: datetime,
+    item_ids: pl.Series,
+    days: float,
+    event_types: Collection[str] | None,
+) -> tuple[Ints, Ints, Ints]:
+    """(user, position of the item, age) of the events of the ``days`` before the instant."""
+    age = age_us(as_of)
+    counts = pl.lit(True) if event_types is None else pl.col("event_type").is_in(sorted(event_types))
+    places = pl.LazyFrame({"item_id": item_ids, "item": pl.Series(np.arange(len(item_ids)), dtype=pl.Int64)})
+    rows = (
+        events.lazy()
+        .filter(age > 0, age <= window_us(days), counts)
+        .join(places, on="item_id", how="inner", maintain_order="left")
+        # Only whether two users are the same matters.
+        .select(pl.col("user_id").cast(pl.Categorical).to_physical().cast(pl.Int64), "item", age.alias("age"))
+        .collect()
+    )
+    return rows["user_id"].to_numpy(), rows["item"].to_numpy(), rows["age"].to_numpy()

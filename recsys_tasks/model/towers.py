@@ -204,8 +204,13 @@ class TowerModel:
         codes = self._codes(item_ids)
         own = self.own[np.maximum(codes, 0)] if len(self.own) else np.zeros((len(text), self.dim), np.float32)
         cold = np.flatnonzero(codes < 0)
-        own[cold] = borrow(text[cold], self.tensors.warm_text.astype(np.float32), self.tensors.warm_ids)
+        own[cold] = borrow(text[cold], self.warm_text, self.tensors.warm_ids)
         return own
+
+    @cached_property
+    def warm_text(self) -> Floats:
+        """(R, T): the distinct texts of the vocabulary in single precision."""
+        return self.tensors.warm_text.astype(np.float32)
 
     @cached_property
     def own(self) -> Floats:

@@ -2,7 +2,8 @@
 Text vectors that are already known, by encoder and text: a night pays only for texts it has not seen.
 
 Raw vectors are kept, before whitening, under the hash of the weights: two nights whose gate refused the tuned encoder
-share what the base made. A segment is one Parquet file that appears whole, so concurrent writers cannot spoil it.
+share what the base made. The code that encodes and the numbers it computes in are part of the name. A segment is one
+Parquet file that appears whole, so concurrent writers cannot spoil it.
 """
 
 import hashlib
@@ -14,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
 
-from recsys_tasks.model.encoder import Floats, Progress, TextEncoder, weights_hash
+from recsys_tasks.model.encoder import Floats, Progress, TextEncoder, autocast, best_device, weights_hash
+from recsys_tasks.workspace import code_version
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class VectorCache:
     @classmethod
     def of(cls, home: Path, weights: Path, max_tokens: int) -> "VectorCache":
         """The cache of the encoder in folder ``weights``; ``home`` is the folder of all caches."""
-        return cls(home / f"{weights_hash(weights)}-{max_tokens}")
+        made_by = f"{code_version('model/encoder')}-{number_type(best_device())}"
+        return cls(home / f"{weights_hash(weights)}-{max_tokens}-{made_by}")
 
     def lookup(self, texts: Sequence[str]) -> tuple[Floats | None, npt.NDArray[np.bool_]]:
         """Vectors (n, d) and which rows are known; the others are zero. No vectors where the cache is empty."""
@@ -63,6 +67,14 @@ class VectorCache:
         scratch = file.with_suffix(f".{os.getpid()}.partial")
         segment.write_parquet(scratch, compression="lz4")
         scratch.replace(file)
+
+
+def number_type(device: str) -> str:
+    """What a text encoder computes in on this device: its vectors differ between them from the third digit on."""
+    with autocast(device):
+        kind = device.split(":")[0]
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    return f"{kind}-{str(dtype).removeprefix('torch.')}"
 
 
 def encode_cached(

@@ -45,7 +45,11 @@ class TextVectors:
     def of(self, item_ids: Sequence[str] | pl.Series) -> Floats:
         """The rows of these items, (len, d); an item without a vector gets zeros."""
         rows = self.text_rows_of(item_ids)
-        return np.where(rows[:, None] >= 0, self.texts[rows], np.float32(0))
+        if not len(self.texts):
+            return np.zeros((len(rows), self.dim), np.float32)
+        found = self.texts[rows]
+        found[rows < 0] = 0
+        return found
 
     def text_rows_of(self, item_ids: Sequence[str] | pl.Series) -> Positions:
         """Which row of ``texts`` each item has; -1 where it has none."""

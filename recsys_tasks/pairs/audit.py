@@ -40,7 +40,8 @@ class Evidence:
     Everything tonight's training would see.
 
     ``snapshot`` is the shop as of the night's end; the frames are the artefact ``pairs``. ``models`` maps the name of
-    each earlier artefact training starts from (``towers/2017-12-02/8c1f...``) to the names of what it was made from.
+    each earlier artefact that the night looks at (``towers/2017-12-02/8c1f...``) to the names of what it was made from;
+    ``fitted_until`` tells, for those that training starts from and their ancestors, up to where each saw the log.
     """
 
     night: Night
@@ -49,6 +50,7 @@ class Evidence:
     negatives: pl.DataFrame
     examples: pl.DataFrame
     models: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    fitted_until: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def train_until(self) -> datetime:
@@ -106,7 +108,7 @@ def items_from_the_future(evidence: Evidence) -> Iterable[Finding]:
 
 
 def models_from_the_future(evidence: Evidence) -> Iterable[Finding]:
-    """A model to start from that is of tonight or later, or was itself made from such a one."""
+    """A model to start from that is of tonight or later, was made from such a one, or saw tonight's window."""
     tonight = str(evidence.night)
     late = [ref for ref in evidence.models if night_of_ref(ref) >= tonight]
     tainted = [
@@ -115,9 +117,20 @@ def models_from_the_future(evidence: Evidence) -> Iterable[Finding]:
         for source in sources
         if night_of_ref(source) > min(night_of_ref(ref), tonight)
     ]
+    seeing = [
+        f"{ref} saw the log up to {until.isoformat()}"
+        for ref, until in evidence.fitted_until.items()
+        if until > evidence.train_until
+    ]
+    broken = {
+        "model of this night or later": late,
+        "model made from a later one": tainted,
+        "model fitted on days of the gate's window": seeing,
+    }
     return [
-        *_found("model of this night or later", pl.DataFrame({"model": late}, schema={"model": pl.String})),
-        *_found("model made from a later one", pl.DataFrame({"model": tainted}, schema={"model": pl.String})),
+        finding
+        for rule, models in broken.items()
+        for finding in _found(rule, pl.DataFrame({"model": models}, schema={"model": pl.String}))
     ]
 
 

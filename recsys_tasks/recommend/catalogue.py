@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.recommend.log import Floats, Ints, Log
-from recsys_tasks.recommend.popularity import buyers
+from recsys_tasks.recommend.popularity import buyers_within
 
 REPEAT_DAYS = 90.0
 
@@ -38,7 +38,7 @@ class ItemFacts:
     @classmethod
     def of(cls, items: pl.DataFrame, log: Log) -> "ItemFacts":
         n = len(items)
-        week, month, quarter = (buyers(log, days, n) for days in (7.0, 28.0, REPEAT_DAYS))
+        week, month, quarter = (buyers_within(log, days, n) for days in (7.0, 28.0, REPEAT_DAYS))
         category, categories = _codes(items["category"])
         brand, brands = _codes(items["brand"])
         age, idle = _ages(log, n)
@@ -71,7 +71,7 @@ def _codes(names: pl.Series) -> tuple[Ints, int]:
 
 def _returning(log: Log, quarter: Ints) -> Floats:
     n = len(quarter)
-    recent = log.is_target & (log.age <= REPEAT_DAYS) & (log.item >= 0)
+    recent = log.is_target & log.within(REPEAT_DAYS) & (log.item >= 0)
     pair = log.user[recent] * n + log.item[recent]
     # A shopper's purchases on one day are one visit.
     visits = np.unique(pair * 128 + np.floor(log.age[recent]).astype(np.int64)) // 128

@@ -8,8 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys_tasks.lake.snapshot import Snapshot
-
-DAY_US = 86_400 * 1_000_000
+from recsys_tasks.model.popularity import DAY_US, age_us, window_us
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -22,7 +21,7 @@ class Log:
     E events of U shoppers; a shopper's rows stand together, oldest first, in the snapshot's total order.
 
     ``item`` is the position in the snapshot's catalogue, -1 where the catalogue lacks the item. ``age`` is in days
-    before as_of. ``weight`` is 0 for event types that models do not learn from.
+    before as_of, ``age_us`` the same to the microsecond. ``weight`` is 0 for event types that models do not learn from.
     """
 
     users: pl.Series
@@ -30,10 +29,16 @@ class Log:
     user: Ints
     item: Ints
     age: Floats
+    age_us: Ints
     weight: Floats
     value: Floats
     is_target: Bools
     event_type: pl.Series
+
+    def within(self, days: float) -> Bools:
+        """Which events belong to the last ``days`` days."""
+        recent: Bools = self.age_us <= window_us(days)
+        return recent
 
     def rows_of(self, users: Ints) -> tuple[Ints, Ints]:
         """(place in ``users``, row) of every event of the given shoppers; -1 stands for one without events."""
@@ -60,7 +65,7 @@ def read_log(snapshot: Snapshot, weights: Mapping[str, float], target_events: Se
             "event_type",
             user=pl.col("user").cast(pl.Int64),
             item=pl.col("item").cast(pl.Int64).fill_null(-1),
-            age=((pl.lit(snapshot.as_of) - pl.col("occurred_at")).dt.total_microseconds() / DAY_US),
+            age_us=age_us(snapshot.as_of),
             weight=pl.col("event_type").replace_strict(dict(weights), default=0.0, return_dtype=pl.Float32),
             value=pl.col("value").cast(pl.Float32).fill_null(float("nan")),
             is_target=pl.col("event_type").is_in(list(target_events)),
@@ -74,7 +79,8 @@ def read_log(snapshot: Snapshot, weights: Mapping[str, float], target_events: Se
         start=np.searchsorted(user, np.arange(len(users) + 1)).astype(np.int64),
         user=user,
         item=flat["item"].to_numpy(),
-        age=flat["age"].cast(pl.Float32).to_numpy(),
+        age=(flat["age_us"] / DAY_US).cast(pl.Float32).to_numpy(),
+        age_us=flat["age_us"].to_numpy(),
         weight=flat["weight"].to_numpy(),
         value=flat["value"].to_numpy(),
         is_target=flat["is_target"].to_numpy(),

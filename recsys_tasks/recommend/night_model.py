@@ -1,5 +1,6 @@
 """The night's own model: candidates of every source, one pool, ordered by the ranker (or by the towers alone)."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -8,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.index.index import ItemIndex
-from recsys_tasks.model.popularity import popularity_matrix
+from recsys_tasks.model.popularity import distinct, popularity_matrix
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.candidates import SOURCES, popular, repeat, retrieval
@@ -21,6 +22,8 @@ from recsys_tasks.recommend.proposals import Proposals, best
 from recsys_tasks.recommend.ranker import Ranker
 from recsys_tasks.recommend.shoppers import Shoppers, found
 from recsys_tasks.settings import RankerSettings
+
+log = logging.getLogger(__name__)
 
 USER_BLOCK = 256
 
@@ -60,9 +63,9 @@ class OpenedNight:
     @cached_property
     def used(self) -> Ints:
         """Positions of the items that can be shown or stand in a history; the others need no vector."""
-        log = self.context.log
+        touched = self.context.log.item
         used = self.context.allowed.copy()
-        used[log.item[log.item >= 0]] = True
+        used[touched[touched >= 0]] = True
         return np.flatnonzero(used)
 
     @cached_property
@@ -92,11 +95,19 @@ class OpenedNight:
     @cached_property
     def retrieval(self) -> Retrieval:
         places, given = self.context.allowed_places, self.model.index
-        allowed = self.context.items.gather(places)
-        same_instant = self.model.index_as_of == self.context.snapshot.as_of
-        if given is not None and same_instant and given.item_ids.equals(allowed):
-            return Retrieval(given, places)
-        return Retrieval(ItemIndex.build(allowed, self.items[places]), places)
+        if given is None or self.model.index_as_of != self.context.snapshot.as_of:
+            return Retrieval(self.fresh_index(), places)
+        if not given.item_ids.equals(self.context.items.gather(places)):
+            log.warning(
+                "the index of %s holds other items than the rules allow: building another", self.model.ref
+            )
+            return Retrieval(self.fresh_index(), places)
+        return Retrieval(given, places)
+
+    def fresh_index(self) -> ItemIndex:
+        """An index over exactly the allowed items, with popularity as of the context."""
+        places = self.context.allowed_places
+        return ItemIndex.build(self.context.items.gather(places), self.items[places])
 
     def users(self, shoppers: Shoppers) -> Floats:
         """(B, d + 1) rows of the user tower."""
@@ -121,7 +132,7 @@ class OpenedNight:
             popular.NAME: popular.propose(shoppers, settings.per_source, new_only),
         }
         keys = {name: np.sort(shoppers.key(rows.shopper, rows.item)) for name, rows in proposed.items()}
-        union = np.unique(np.concatenate(list(keys.values())))
+        union = distinct(np.concatenate(list(keys.values())))
         shopper, item = shoppers.split(union)
         union, shopper, item = (part[shoppers.has_history[shopper]] for part in (union, shopper, item))
         source = np.full(len(union), len(SOURCES), np.int8)

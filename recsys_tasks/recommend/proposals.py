@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from recsys_tasks.recommend.log import Bools, Floats, Ints
-from recsys_tasks.recommend.shoppers import Shoppers
 
 
 @dataclass(frozen=True)
@@ -22,17 +20,6 @@ class Proposals:
 
     def take(self, rows: Ints | Bools) -> "Proposals":
         return Proposals(self.shopper[rows], self.item[rows], self.score[rows])
-
-    def frame(self, shoppers: Shoppers, source: str) -> pl.DataFrame:
-        """The same as a frame with the Candidates contract."""
-        return pl.DataFrame(
-            {
-                "user_id": shoppers.ids.gather(self.shopper),
-                "item_id": shoppers.context.items.gather(self.item),
-                "source": pl.repeat(source, len(self), eager=True, dtype=pl.String),
-                "score": self.score.astype(np.float32),
-            }
-        )
 
 
 def best(shopper: Ints, item: Ints, score: Floats, k: int) -> Proposals:

@@ -1,6 +1,7 @@
 """Why a row stands in a list, in plain words."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -10,11 +11,26 @@ from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.recommend.model import Ranked
 from recsys_tasks.recommend.shoppers import Shoppers, found
 
-# What the shopper did with the item that is given as the reason.
-DONE = {"purchase": "bought", "cart": "put {} in the basket", "view": "looked at", "rating": "rated"}
+
+@dataclass(frozen=True)
+class Verb:
+    """How an event type reads: what was done with {}, what is done as a habit, and what happened to an item."""
+
+    done: str
+    habit: str
+    happened: str
+
+
+VERBS = {
+    "purchase": Verb("bought {}", "buy {}", "bought"),
+    "played": Verb("played {}", "play {}", "played"),
+    "cart": Verb("put {} in the basket", "put {} in the basket", "put in the basket"),
+    "view": Verb("looked at {}", "look at {}", "looked at"),
+    "rating": Verb("rated {}", "rate {}", "rated"),
+}
+# Of an event type without words of its own, or of several together: true of all.
+NEUTRAL = Verb("chose {}", "come back to {}", "chosen")
 TITLE_CHARS = 80
-# The same of an item that stands in a list again, and the habit: what the shop's target events are called.
-AGAIN = {"purchase": ("bought", "buy this"), "played": ("played", "play this")}
 # A cadence needs this many purchase days before it is called one, and is none any more after so many times its gap.
 CADENCE_DAYS = 3
 LAPSED_GAPS = 3
@@ -27,6 +43,7 @@ def reasons(ranked: Ranked, shoppers: Shoppers, likeness: Floats | None) -> list
     because = _nearest(ranked, shoppers, likeness)
     repeated = _repeated(ranked, shoppers)
     popularity = shoppers.context.popularity
+    happened = _common_verb(shoppers).happened
     titles = _titles(shoppers)
     words = []
     for row, source in enumerate(ranked.source):
@@ -38,38 +55,68 @@ def reasons(ranked: Ranked, shoppers: Shoppers, likeness: Floats | None) -> list
         elif SOURCES[source] == "retrieval":
             words.append("picked for you")
         else:
-            words.append(popularity.reason(item))
+            words.append(popularity.reason(item, happened))
     return words
 
 
 def _repeated(ranked: Ranked, shoppers: Shoppers) -> Callable[[int], str]:
-    own = shoppers.own
+    own, verb_of = shoppers.own, _own_verbs(shoppers)
     places, is_own = found(own.key, shoppers.key(ranked.rows.shopper, ranked.rows.item))
-    done, habit = AGAIN.get(shoppers.context.target_events[0], ("chose", "come back to this"))
 
     def sentence(row: int) -> str:
         if not is_own[row]:
             return "you know this"
         place = places[row]
+        verb = verb_of(int(place))
         days = int(own.days[place])
         gap = float(own.cadence[place])
         if days >= CADENCE_DAYS and own.last[place] <= LAPSED_GAPS * max(gap, 1.0):
-            return (
-                f"you {habit} about every {round(gap)} days"
-                if round(gap) > 1
-                else f"you {habit} about every day"
-            )
-        return f"you {done} this on {days} days" if days > 1 else f"you {done} this before"
+            every = f"{round(gap)} days" if round(gap) > 1 else "day"
+            return f"you {verb.habit.format('this')} about every {every}"
+        done = verb.done.format("this")
+        return f"you {done} on {days} days" if days > 1 else f"you {done} before"
 
     return sentence
 
 
+def _common_verb(shoppers: Shoppers) -> Verb:
+    """What holds of every target event of the shop."""
+    targets = shoppers.context.target_events
+    return VERBS.get(targets[0], NEUTRAL) if len(targets) == 1 else NEUTRAL
+
+
+def _own_verbs(shoppers: Shoppers) -> Callable[[int], Verb]:
+    """The verb of each row of the shoppers' own purchases: by the event types that stand behind the row."""
+    if len(shoppers.context.target_events) == 1:
+        verb = _common_verb(shoppers)
+        return lambda place: verb
+    log = shoppers.context.log
+    places, rows = shoppers.rows
+    places, rows = places[log.is_target[rows]], rows[log.is_target[rows]]
+    types = (
+        pl.DataFrame({"key": shoppers.key(places, log.item[rows]), "type": log.event_type.gather(rows)})
+        .group_by("key")
+        .agg(first=pl.col("type").min(), last=pl.col("type").max())
+        .sort("key")
+    )
+    # The rows of ``own`` stand by the same keys in the same order.
+    return lambda place: _one_verb(types["first"][place], types["last"][place])
+
+
+def _one_verb(first: str, last: str) -> Verb:
+    return VERBS.get(first, NEUTRAL) if first == last else NEUTRAL
+
+
 def _nearest(ranked: Ranked, shoppers: Shoppers, likeness: Floats | None) -> Ints:
-    """For each row the row of the log whose item is most like it, among the shopper's newest; -1: none."""
+    """
+    For each row the row of the log whose item is most like it, among the shopper's newest; -1: none.
+
+    Only events that say something for their item, and that there are words for, can be a reason.
+    """
     nearest = np.full(len(ranked.rows), -1, np.int64)
     if likeness is None:
         return nearest
-    places, rows = shoppers.rows
+    places, rows = _telling(shoppers)
     bounds = np.searchsorted(places, np.arange(len(shoppers.ids) + 1))
     suggested = np.flatnonzero(ranked.source == SOURCES.index("retrieval"))
     for shopper in np.unique(ranked.rows.shopper[suggested]):
@@ -83,6 +130,14 @@ def _nearest(ranked: Ranked, shoppers: Shoppers, likeness: Floats | None) -> Int
     return nearest
 
 
+def _telling(shoppers: Shoppers) -> tuple[Ints, Ints]:
+    """``shoppers.rows`` without impressions, removals and the like."""
+    log = shoppers.context.log
+    places, rows = shoppers.rows
+    tells = (log.weight[rows] > 0) & log.event_type.gather(rows).is_in(list(VERBS)).to_numpy()
+    return places[tells], rows[tells]
+
+
 def _titles(shoppers: Shoppers) -> pl.Series:
     items = shoppers.context.snapshot.items
     title = items["title"].str.strip_chars().replace("", None)
@@ -91,6 +146,5 @@ def _titles(shoppers: Shoppers) -> pl.Series:
 
 def _because(shoppers: Shoppers, event: int, titles: pl.Series) -> str:
     log = shoppers.context.log
-    done = DONE.get(log.event_type[event], "chose")
     title = titles[int(log.item[event])]
-    return f"because you {done.format(title)}" if "{}" in done else f"because you {done} {title}"
+    return f"because you {VERBS[log.event_type[event]].done.format(title)}"

@@ -5,23 +5,21 @@ Rules filter first (Context), the model ranks, the ladder guarantees k, every ro
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.fallback import guarantee
-from recsys_tasks.recommend.model import Model, Opened
+from recsys_tasks.recommend.model import Model, Opened, Ranked
 from recsys_tasks.recommend.proposals import rank_within
 from recsys_tasks.recommend.reasons import reasons
 from recsys_tasks.recommend.shoppers import Shoppers
 from recsys_tasks.schema import Recommendations
-from recsys_tasks.settings import RuleSettings
 
 # Shoppers served at a time: memory is flat in their number.
 BATCH = 2500
@@ -38,20 +36,34 @@ class Recommender:
     def opened(self) -> Opened:
         return self.model.at(self.context)
 
-    def lists(self, users: pl.Series, top_k: int, *, new_only: bool = False) -> pl.DataFrame:
-        """The lists of all ``users`` at once, with the Recommendations contract."""
-        parts = list(self.batches(users, top_k, new_only=new_only))
+    def lists(
+        self, users: pl.Series, top_k: int, *, new_only: bool = False, explain: bool = True
+    ) -> pl.DataFrame:
+        """
+        The lists of all ``users`` at once, with the Recommendations contract.
+
+        ``new_only`` leaves out what the shopper has any event with. ``explain`` false: without the reasons, which
+        nobody reads where lists are only scored.
+        """
+        parts = list(self.batches(users, top_k, new_only=new_only, explain=explain))
         return pl.concat(parts) if parts else Recommendations.create_empty()
 
-    def batches(self, users: pl.Series, top_k: int, *, new_only: bool = False) -> Iterator[pl.DataFrame]:
+    def batches(
+        self, users: pl.Series, top_k: int, *, new_only: bool = False, explain: bool = True
+    ) -> Iterator[pl.DataFrame]:
         """The same lists, BATCH shoppers a frame; shoppers in the order of their ids."""
         ids = users.unique().sort()
         for first in range(0, len(ids), BATCH):
-            yield self._batch(Shoppers(self.context, ids.slice(first, BATCH)), top_k, new_only)
+            shoppers = Shoppers(self.context, ids.slice(first, BATCH))
+            ranked = self._ranked(shoppers, top_k, new_only)
+            rows = self._rows(ranked, shoppers)
+            yield self._explained(rows, ranked, shoppers) if explain else rows
 
-    def _batch(self, shoppers: Shoppers, top_k: int, new_only: bool) -> pl.DataFrame:
+    def _ranked(self, shoppers: Shoppers, top_k: int, new_only: bool) -> Ranked:
         own = self.opened.rank(shoppers, new_only=new_only, limit=top_k)
-        ranked = guarantee(own, shoppers, top_k, new_only)
+        return guarantee(own, shoppers, top_k, new_only)
+
+    def _rows(self, ranked: Ranked, shoppers: Shoppers) -> pl.DataFrame:
         rows = ranked.rows
         return pl.DataFrame(
             {
@@ -60,30 +72,12 @@ class Recommender:
                 "item_id": self.context.items.gather(rows.item),
                 "score": pl.Series(rows.score, dtype=pl.Float32),
                 "source": pl.Series(np.array(SOURCES)[ranked.source], dtype=pl.String),
-                "reason": pl.Series(reasons(ranked, shoppers, self.opened.likeness), dtype=pl.String),
             }
         )
 
-
-def recommend(
-    model: Model,
-    snapshot: Snapshot,
-    users: pl.Series,
-    rules: RuleSettings,
-    *,
-    weights: Mapping[str, float],
-    target_events: Sequence[str],
-    top_k: int,
-    new_only: bool | None = None,
-) -> pl.DataFrame:
-    """
-    Lists of ``top_k`` items for each of ``users``, as of the snapshot, with the Recommendations contract.
-
-    ``new_only`` leaves out what the shopper has any event with; by default that is the shop's own rule.
-    """
-    context = Context.open(snapshot, rules, weights, target_events)
-    only = not rules.repeats_allowed if new_only is None else new_only
-    return Recommender(model, context).lists(users, top_k, new_only=only)
+    def _explained(self, rows: pl.DataFrame, ranked: Ranked, shoppers: Shoppers) -> pl.DataFrame:
+        words = reasons(ranked, shoppers, self.opened.likeness)
+        return rows.with_columns(reason=pl.Series(words, dtype=pl.String))
 
 
 def counts_by_source(lists: pl.DataFrame) -> Counter[str]:

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from recsys_tasks.model.popularity import distinct
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.log import Bools, Floats, Ints
 
@@ -30,8 +31,10 @@ class Shoppers:
 
     @cached_property
     def has_history(self) -> Bools:
-        """(B,) whether the shopper has any event at all."""
-        return self.context.users(self.ids) >= 0
+        """(B,) whether the shopper has an event that models read: one with a weight, on an item of the catalogue."""
+        places, rows = self.rows
+        usable = self.context.log.weight[rows] > 0
+        return np.bincount(places[usable], minlength=len(self.ids)) > 0
 
     def key(self, shopper: Ints, item: Ints) -> Ints:
         return shopper * len(self.context.allowed) + item
@@ -44,7 +47,7 @@ class Shoppers:
     def seen(self) -> Ints:
         """Sorted keys of every (shopper, item) with an event of any type."""
         places, rows = self.rows
-        return np.unique(self.key(places, self.context.log.item[rows]))
+        return distinct(self.key(places, self.context.log.item[rows]))
 
     def is_seen(self, key: Ints) -> Bools:
         return found(self.seen, key)[1]

@@ -1,6 +1,8 @@
 """The audit before training: nothing tonight learns from may come from the future. Fatal."""
 
 import logging
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -8,12 +10,10 @@ import polars as pl
 from recsys_tasks.errors import LeakFound, MissingArtefact
 from recsys_tasks.pairs.audit import REF, Evidence, audit
 from recsys_tasks.steps.job import Job
-from recsys_tasks.workspace import Facts
+from recsys_tasks.steps.lineage import starting_points, train_until
+from recsys_tasks.workspace import Artefact, Facts
 
 log = logging.getLogger(__name__)
-
-# What a night may take over from an earlier one.
-STARTING_POINTS = ("encoder", "towers", "ranker")
 
 
 def run(job: Job) -> Facts:
@@ -33,26 +33,37 @@ def run(job: Job) -> Facts:
 
 def _evidence(job: Job) -> Evidence:
     pairs = job.workspace.need("pairs", job.night)
+    starts = [artefact.ref for artefact in starting_points(job)]
     return Evidence(
         night=job.night,
         snapshot=job.lake.snapshot(job.night.as_of),
         pairs=pl.read_parquet(pairs.path / "pairs.parquet"),
         negatives=pl.read_parquet(pairs.path / "negatives.parquet"),
         examples=pl.read_parquet(pairs.path / "examples.parquet"),
-        models=_starting_points(job),
+        models=_made_from(job, [*starts, *_champion_refs(job)]),
+        fitted_until=_fitted_until(job, _made_from(job, starts)),
     )
 
 
-def _starting_points(job: Job) -> dict[str, list[str]]:
+def _champion_refs(job: Job) -> list[str]:
+    champion = job.store.champion_before(job.night)
+    return [] if champion is None else _refs_in(champion.refs)
+
+
+def _fitted_until(job: Job, refs: Iterable[str]) -> dict[str, datetime]:
+    """Up to where each of these saw the log; those that are gone, or are no models, do not tell."""
+    found = ((ref, _artefact(job, ref)) for ref in sorted(refs))
+    told = ((ref, train_until(artefact)) for ref, artefact in found if artefact is not None)
+    return {ref: until for ref, until in told if until is not None}
+
+
+def _made_from(job: Job, refs: Iterable[str]) -> dict[str, list[str]]:
     """
-    Every earlier artefact tonight may start from, and what it was made from, all the way back.
+    These artefacts and everything they were made from, all the way back: each with its own sources.
 
     Ancestors that were tidied away cannot be followed; their names still tell their nights.
     """
-    newest = (job.workspace.newest_before(name, job.night) for name in STARTING_POINTS)
-    champion = job.store.champion_before(job.night)
-    open_refs = [artefact.ref for artefact in newest if artefact is not None]
-    open_refs += [] if champion is None else _refs_in(champion.refs)
+    open_refs = list(refs)
     made_from: dict[str, list[str]] = {}
     while open_refs:
         ref = open_refs.pop()
@@ -63,10 +74,15 @@ def _starting_points(job: Job) -> dict[str, list[str]]:
 
 
 def _sources(job: Job, ref: str) -> list[str]:
+    artefact = _artefact(job, ref)
+    return [] if artefact is None else sorted(_refs_in(artefact.manifest.get("inputs", {})))
+
+
+def _artefact(job: Job, ref: str) -> Artefact | None:
     try:
-        return sorted(_refs_in(job.workspace.at(ref).manifest["inputs"]))
+        return job.workspace.at(ref)
     except MissingArtefact:
-        return []
+        return None
 
 
 def _refs_in(facts: Any) -> list[str]:

@@ -7,52 +7,68 @@ import polars as pl
 
 from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.index.index import KIND, ItemIndex
-from recsys_tasks.lake.snapshot import Snapshot
-from recsys_tasks.model.popularity import popularity_matrix
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.recommend.night_model import NightModel
+from recsys_tasks.recommend.shoppers import Shoppers
+from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
-from recsys_tasks.workspace import Artefact, Facts
+from recsys_tasks.steps.rooms import LIST_ROOMS
+from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
 
-ROOMS = ("index", "model", "schema")
+ROOMS = (*LIST_ROOMS, "steps/build_index")
 CHECKED_USERS = 256
 
 
 def run(job: Job) -> Facts:
-    """Make the artefact ``index`` over the items a list of tonight may hold."""
-    towers, vectors = (job.workspace.need(name, job.night) for name in ("towers", "vectors"))
+    """
+    Make the artefact ``index`` over the items a list of tonight may hold.
+
+    Where the night has no towers there is nothing to put into one: the artefact says ``fitted: false`` and ``why``.
+    """
+    towers = job.workspace.need("towers", job.night)
+    vectors = job.workspace.at(towers.manifest["inputs"]["vectors"])
     with job.workspace.artefact(
         "index",
         job.night,
         inputs={"towers": towers.ref, "vectors": vectors.ref, "lake": job.lake.state(job.night)},
-        settings={},
+        settings={"rules": job.settings.rules.model_dump(mode="json")},
         rooms=ROOMS,
         seed=job.settings.seed,
         recorded=job.lake.versions(),
     ) as draft:
         if draft.is_new:
-            index, recall = _build(job, towers, vectors)
-            index.save(draft.path)
-            draft.metrics.update(recall_vs_exact=recall, items=len(index), dim=index.dim, kind=KIND)
+            _make(job, draft, towers, vectors)
         facts = draft.metrics if draft.is_new else draft.artefact.metrics
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
 
 
+def _make(job: Job, draft: Draft, towers: Artefact, vectors: Artefact) -> None:
+    if not towers.metrics["fitted"]:
+        draft.metrics.update(fitted=False, why=towers.metrics["why"])
+        return
+    index, recall = _build(job, towers, vectors)
+    index.save(draft.path)
+    draft.metrics.update(fitted=True, recall_vs_exact=recall, items=len(index), dim=index.dim, kind=KIND)
+
+
 def _build(job: Job, towers: Artefact, vectors: Artefact) -> tuple[ItemIndex, float]:
-    """The index, and its recall against exact search over a sample of shoppers."""
+    """
+    The index over the items that the shop's rules allow tonight, and its recall against exact search over a sample of
+    shoppers. It is what tonight's lists search: made by the model that asks it.
+    """
     snapshot = job.lake.snapshot(job.night.as_of)
-    model, text = TowerModel.load(towers.path), TextVectors.load(vectors.path)
-    eligible = snapshot.eligible()
-    if eligible.is_empty():
-        raise EmptyPartition(f"night {job.night}: no item of the catalogue may be recommended")
-    popularity = popularity_matrix(
-        snapshot.events, job.night.as_of, eligible, model.facts.popularity_days, model.facts.event_weights
+    model = NightModel(
+        towers.ref, TowerModel.load(towers.path), TextVectors.load(vectors.path), None, job.settings.ranker
     )
-    index = ItemIndex.build(eligible, model.item_matrix(eligible, text.of(eligible), popularity))
-    users = _sample(snapshot.events, job.settings.seed)
-    recall = index.self_check(_user_rows(model, text, snapshot, users))
+    context = recommender(job, model, snapshot).context
+    if not context.allowed.any():
+        raise EmptyPartition(f"night {job.night}: the rules leave no item to recommend: {context.dropped}")
+    opened = model.at(context)
+    index = opened.fresh_index()
+    recall = index.self_check(opened.users(Shoppers(context, _sample(snapshot.events, job.settings.seed))))
     log.info("%d items of width %d; recall against exact search %.4f", len(index), index.dim, recall)
     return index, round(recall, 6)
 
@@ -61,8 +77,3 @@ def _sample(events: pl.DataFrame, seed: int) -> pl.Series:
     users = events["user_id"].unique().sort()
     chosen = np.random.default_rng(seed).permutation(len(users))[:CHECKED_USERS]
     return users[np.sort(chosen)]
-
-
-def _user_rows(model: TowerModel, text: TextVectors, snapshot: Snapshot, users: pl.Series) -> np.ndarray:
-    items = snapshot.items["item_id"]
-    return model.user_matrix(users, snapshot.events, snapshot.as_of, items, text.of(items))

@@ -9,6 +9,7 @@ from recsys_tasks.pairs.examples import basket_examples
 from recsys_tasks.pairs.negatives import sample_negatives
 from recsys_tasks.pairs.positives import positive_pairs
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.workspace import Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,9 @@ def run(job: Job) -> Facts:
             "gate_days": job.night.gate_days,
             "time_zone": job.settings.time_zone,
         },
-        rooms=("pairs", "schema"),
+        rooms=("pairs", *COMMON, "steps/build_pairs"),
         seed=job.settings.seed,
-        recorded=job.lake.versions(),
+        recorded={**job.lake.versions(), "train_until": job.night.train_until.isoformat()},
     ) as draft:
         if draft.is_new:
             _build(job, job.lake.snapshot(job.night.train_until).events, draft)

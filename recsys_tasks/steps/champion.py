@@ -1,8 +1,8 @@
 """The two models a night knows: tonight's challenger, and the champion it must not be worse than."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -20,105 +20,99 @@ from recsys_tasks.recommend.ranker import Ranker
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.steps.encode_items import vectors_for
 from recsys_tasks.steps.job import Job
-from recsys_tasks.steps.lineage import goes_on
+from recsys_tasks.steps.lineage import is_blind
+from recsys_tasks.steps.standing_ranker import ranker_of
 from recsys_tasks.workspace import Artefact
 
 log = logging.getLogger(__name__)
 
-# The code that turns a model into lists: part of the fingerprint of everything made of lists.
-LIST_ROOMS = ("recommend", "index", "model", "schema")
-
 
 @dataclass(frozen=True)
 class Champion:
-    """``refs`` name its artefacts; ``is_popular`` where popularity of 7 days is the champion, and ``why``."""
+    """
+    ``refs`` name its artefacts; ``is_popular`` where popularity of 7 days is the champion, and ``why``.
 
-    job: Job
+    ``is_blind``: no part of it has seen tonight's window. One that has may make lists, but is not compared.
+    """
+
     refs: dict[str, Any]
     is_popular: bool
     why: str
+    is_blind: bool = True
 
     @property
     def ref(self) -> str:
         """What the model is called, as ``model.ref``."""
         return str(self.refs["model" if self.is_popular else "towers"])
 
-    @cached_property
-    def model(self) -> Model:
-        """Loaded when it is asked for: a decision needs only the refs."""
-        if self.is_popular:
-            return PopularModel()
-        encoder = self.job.workspace.at(self.refs["encoder"])
-        return _night_model(self.job, self.refs, _vectors_of(self.job, encoder))
-
 
 def challenger_refs(job: Job) -> dict[str, str]:
-    """The artefacts of tonight's model. Raises MissingArtefact where a step has not run."""
-    found = {name: job.workspace.need(name, job.night) for name in ("towers", "vectors", "index")}
-    refs = {name: artefact.ref for name, artefact in found.items()}
+    """
+    The artefacts of tonight's model, each made from the others.
+
+    Raises MissingArtefact where a step has not run, or has not run again since an earlier one did.
+    """
+    towers, index = (job.workspace.need(name, job.night) for name in ("towers", "index"))
+    if index.manifest["inputs"]["towers"] != towers.ref:
+        raise MissingArtefact(
+            f"the index of night {job.night} holds other towers' items: run build_index again"
+        )
+    vectors = job.workspace.at(towers.manifest["inputs"]["vectors"])
+    encoder = str(vectors.manifest["inputs"]["encoder"])
     return {
-        **refs,
-        "ranker": ranker_of(job).ref,
-        "encoder": str(found["vectors"].manifest["inputs"]["encoder"]),
+        "towers": towers.ref,
+        "vectors": vectors.ref,
+        "index": index.ref,
+        "ranker": ranker_of(job, encoder).ref,
+        "encoder": encoder,
     }
-
-
-def challenger(job: Job) -> NightModel:
-    """Tonight's model, with tonight's index."""
-    refs = challenger_refs(job)
-    vectors = TextVectors.load(job.workspace.at(refs["vectors"]).path)
-    model = _night_model(job, refs, vectors)
-    index = ItemIndex.load(job.workspace.at(refs["index"]).path)
-    return NightModel(
-        model.ref, model.towers, vectors, model.ranker, model.settings, index, index_as_of=job.night.as_of
-    )
 
 
 def champion(job: Job) -> Champion:
     """The newest accepted model of an earlier night; popularity of 7 days where there is none (any more)."""
     decision = job.store.champion_before(job.night)
     if decision is None:
-        return _popular(job, "no earlier night's model was accepted yet")
+        return _popular("no earlier night's model was accepted yet")
     refs = dict(decision.refs)
     try:
-        _require_usable(job, refs)
+        parts = _usable_parts(job, refs)
     except MissingArtefact as gone:
         log.warning("the champion of night %s cannot be used: %s", decision.night, gone)
-        return _popular(job, f"the accepted model of night {decision.night} cannot be used: {gone}")
-    return Champion(job, refs, False, f"accepted on night {decision.night}")
+        return _popular(f"the accepted model of night {decision.night} cannot be used: {gone}")
+    why = f"accepted on night {decision.night}"
+    if all(is_blind(job, part) for part in parts):
+        return Champion(refs, False, why)
+    return Champion(
+        refs, False, f"{why}; it was fitted on days of tonight's window (gate.days)", is_blind=False
+    )
 
 
-def _require_usable(job: Job, refs: dict[str, Any]) -> None:
-    """Raises MissingArtefact where a part is gone, or where the ranker reads other features than this version has."""
-    for name in ("encoder", "towers", "ranker"):
-        if name not in refs:
-            raise MissingArtefact(f"its record names no {name}")
-        job.workspace.at(refs[name])
-    if not _reads_these_features(job.workspace.at(refs["ranker"])):
-        raise MissingArtefact("its ranker reads other features than this version has")
+def model_of(job: Job, refs: Mapping[str, Any]) -> Model:
+    """
+    The model of these artefacts: as ``challenger_refs`` or a decision of the store names them.
+
+    A model of an earlier night sees tonight's catalogue by its own encoder. Raises MissingArtefact where a part is
+    gone.
+    """
+    if is_popular(refs):
+        return PopularModel()
+    towers, ranker = (job.workspace.at(refs[name]) for name in ("towers", "ranker"))
+    own = str(job.night) == towers.night
+    index = job.workspace.at(refs["index"]) if own and "index" in refs else None
+    return NightModel(
+        ref=refs["towers"],
+        towers=TowerModel.load(towers.path),
+        vectors=_own_vectors(job, towers) if own else _vectors_of(job, job.workspace.at(refs["encoder"])),
+        ranker=Ranker.load(ranker.path) if ranker.metrics["fitted"] else None,
+        settings=job.settings.ranker,
+        index=None if index is None else ItemIndex.load(index.path),
+        index_as_of=None if index is None else job.night.as_of,
+    )
 
 
-def _reads_these_features(ranker: Artefact) -> bool:
-    return not ranker.metrics["fitted"] or ranker.metrics["features"] == list(NAMES)
-
-
-def ranker_of(job: Job) -> Artefact:
-    """The ranker this night uses: the standing one on nights that fit none, else its own."""
-    found = earlier_ranker(job) or job.workspace.find("ranker", job.night)
-    if found is None:
-        raise MissingArtefact(f"night {job.night} has no ranker yet: run train_ranker first")
-    return found
-
-
-def earlier_ranker(job: Job) -> Artefact | None:
-    """The ranker that goes on, unless it reads another encoder's vectors or other features than tonight's."""
-    found = goes_on(job, "ranker", job.settings.ranker.every_nights)
-    if found is None:
-        return None
-    encoder = job.workspace.need("vectors", job.night).manifest["inputs"]["encoder"]
-    metrics = found.metrics
-    fits = metrics.get("encoder") == encoder and metrics.get("features") == list(NAMES)
-    return found if fits else None
+def is_popular(refs: Mapping[str, Any]) -> bool:
+    """Whether refs name no model but the popularity of 7 days."""
+    return "towers" not in refs
 
 
 def recommender(job: Job, model: Model, snapshot: Snapshot) -> Recommender:
@@ -128,19 +122,25 @@ def recommender(job: Job, model: Model, snapshot: Snapshot) -> Recommender:
     return Recommender(model, context)
 
 
-def _popular(job: Job, why: str) -> Champion:
-    return Champion(job, {"model": PopularModel().ref}, True, why)
+def _usable_parts(job: Job, refs: Mapping[str, Any]) -> list[Artefact]:
+    """Raises MissingArtefact where a part is gone, or where this version reads towers or rankers of another kind."""
+    missing = [name for name in ("encoder", "towers", "ranker") if name not in refs]
+    if missing:
+        raise MissingArtefact(f"its record names no {', '.join(missing)}")
+    encoder, towers, ranker = (job.workspace.at(refs[name]) for name in ("encoder", "towers", "ranker"))
+    TowerModel.facts_in(towers.path)
+    if ranker.metrics["fitted"] and ranker.metrics["features"] != list(NAMES):
+        raise MissingArtefact("its ranker reads other features than this version has")
+    return [encoder, towers, ranker]
 
 
-def _night_model(job: Job, refs: dict[str, Any], vectors: TextVectors) -> NightModel:
-    ranker = job.workspace.at(refs["ranker"])
-    return NightModel(
-        ref=refs["towers"],
-        towers=TowerModel.load(job.workspace.at(refs["towers"]).path),
-        vectors=vectors,
-        ranker=Ranker.load(ranker.path) if ranker.metrics["fitted"] else None,
-        settings=job.settings.ranker,
-    )
+def _popular(why: str) -> Champion:
+    return Champion({"model": PopularModel().ref}, True, why)
+
+
+def _own_vectors(job: Job, towers: Artefact) -> TextVectors:
+    """The vectors that towers of tonight were fitted with."""
+    return TextVectors.load(job.workspace.at(towers.manifest["inputs"]["vectors"]).path)
 
 
 def _vectors_of(job: Job, encoder: Artefact) -> TextVectors:

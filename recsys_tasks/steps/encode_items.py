@@ -13,16 +13,17 @@ from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING, caches, encoder_for
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.workspace import Artefact, Facts
 
 log = logging.getLogger(__name__)
 
 ROOMS = (
+    *COMMON,
     "model/encoder",
     "model/vector_cache",
     "model/vectors",
     "model/whiten",
-    "schema",
     "steps/encode_items",
 )
 
@@ -35,7 +36,7 @@ def run(job: Job) -> Facts:
         inputs={"encoder": encoder.ref, "items": job.lake.state(job.night)["items"]},
         settings={},
         rooms=ROOMS,
-        recorded=job.lake.versions(),
+        recorded={**job.lake.versions(), "train_until": encoder.manifest["recorded"].get("train_until")},
     ) as draft:
         facts: Facts = {}
         if draft.is_new:

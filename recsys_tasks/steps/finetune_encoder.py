@@ -22,6 +22,7 @@ from recsys_tasks.pairs.positives import positive_pairs
 from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on, standing
+from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.training import finetune
 from recsys_tasks.training.encoder_data import (
     Bools,
@@ -43,17 +44,21 @@ WHITENING = "whitening.safetensors"
 REFUSED = "refused"
 
 ROOMS = (
+    *COMMON,
+    "evaluate/bootstrap",
     "evaluate/encoder_gate",
     "model/encoder",
     "model/histories",
     "model/losses",
+    "model/vector_cache",
     "model/whiten",
-    "schema",
+    "pairs",
     "steps/finetune_encoder",
     "training/encoder_data",
     "training/encoder_steps",
     "training/finetune",
     "training/layers",
+    "training/processes",
 )
 # The encoder gate compares on this many days before train_until; training ends where they begin.
 VALIDATION_DAYS = 28
@@ -64,7 +69,8 @@ def run(job: Job) -> Facts:
     On an encoder night make the artefact ``encoder``: ``model/`` and its whitening, chosen by the encoder gate.
 
     Where the gate refuses the tuned encoder, the base is chosen and the tuned one lies in ``refused/``. On other nights
-    nothing is made: the newest earlier encoder goes on.
+    nothing is made: the standing encoder goes on, as long as tonight's settings would start from the same base and
+    hold out the same texts.
     """
     earlier = _earlier(job)
     if earlier is not None:
@@ -90,7 +96,7 @@ def run(job: Job) -> Facts:
         },
         rooms=ROOMS,
         seed=job.settings.seed,
-        recorded=job.lake.versions(),
+        recorded={**job.lake.versions(), "train_until": job.night.train_until.isoformat()},
     ) as draft:
         if draft.is_new:
             _make(job, draft, base, base if warm is None else warm.path / MODEL, pairs.path)
@@ -119,15 +125,36 @@ def caches(job: Job) -> Path:
 
 def _earlier(job: Job) -> Artefact | None:
     """The encoder that goes on, on nights that do not make their own."""
-    return goes_on(job, "encoder", job.settings.encoder.every_nights)
+    return _if_alike(job, goes_on(job, "encoder", job.settings.encoder.every_nights))
 
 
 def _warm_start(job: Job) -> Artefact | None:
     """The standing encoder, if its tuning was kept and the operator does not start from scratch."""
     if job.options.start == "scratch" or not job.settings.encoder.enabled:
         return None
-    earlier = standing(job, "encoder")
+    earlier = _if_alike(job, standing(job, "encoder"))
     return earlier if earlier is not None and earlier.metrics["kept"] else None
+
+
+def _if_alike(job: Job, earlier: Artefact | None) -> Artefact | None:
+    """
+    An earlier encoder, if tonight's settings mean the same base and the same held-out texts.
+
+    Trained on texts that tonight holds out, it would pass tonight's encoder gate by having seen the answers.
+    """
+    if earlier is None:
+        return None
+    made_by, settings = earlier.manifest, job.settings.encoder
+    differs = {
+        "base": made_by["inputs"]["base"] != weights_hash(base_folder(settings.base)),
+        "cold_share": made_by["settings"]["cold_share"] != settings.cold_share,
+        "max_tokens": made_by["settings"]["max_tokens"] != settings.max_tokens,
+        "seed": made_by["seed"] != job.settings.seed,
+    }
+    changed = [name for name, is_other in differs.items() if is_other]
+    if changed:
+        log.info("%s does not go on: it was made with another %s", earlier.ref, " and ".join(changed))
+    return None if changed else earlier
 
 
 def _make(job: Job, draft: Draft, base: Path, start: Path, pairs: Path) -> None:
@@ -162,12 +189,14 @@ def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, sc
     data = _data(job, snapshot, events, texts, held, cut, pairs)
     if data is None:
         return {"kept": False, "why": f"the base as it is: nothing to learn from before {cut:%Y-%m-%d}"}
-    finetune.write_job(scratch, start, settings, seed, texts, data)
+    # From the one encoder whose vectors are cached: the trainer's own differ in the last digits, and what a later night
+    # finds in the cache must not depend on who put it there.
+    frozen = _base_vectors(job, base, texts)
+    finetune.write_job(
+        scratch, start, settings, seed, texts, data, start_vectors=frozen if start == base else None
+    )
     launch(finetune.__name__, scratch)
-    began, tuned = finetune.read_vectors(scratch)
-    if start == base:
-        VectorCache.of(caches(job), base, settings.max_tokens).add(texts.to_list(), began)
-    frozen = began if start == base else _base_vectors(job, base, texts)
+    tuned = finetune.read_vectors(scratch)
     trial = encoder_gate.trial(
         events,
         texts,
@@ -180,8 +209,6 @@ def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, sc
     )
     projected = Whitening.load(scratch / finetune.PROJECTION).apply(tuned)
     verdict = encoder_gate.judge(trial, Whitening.fit(frozen).apply(frozen), projected, seed=seed)
-    if verdict.kept:
-        VectorCache.of(caches(job), scratch / finetune.MODEL, settings.max_tokens).add(texts.to_list(), tuned)
     return {
         **encoder_gate.facts(verdict),
         **vars(finetune.read_report(scratch)),

@@ -2,34 +2,35 @@
 
 from recsys_tasks.calendar import days_between, night_of
 from recsys_tasks.errors import DataError
-from recsys_tasks.evaluate.gate import CHALLENGER, CHAMPION, POPULAR, REPEAT
+from recsys_tasks.evaluate.gate import POPULAR, REPEAT
 from recsys_tasks.recommend.model import Model, PopularModel, RepeatModel
+from recsys_tasks.steps.champion import model_of
 from recsys_tasks.steps.job import Job
-from recsys_tasks.steps.recommend import chosen_model, is_accepted
 from recsys_tasks.steps.scoreboard import metric_rows, score_models
 from recsys_tasks.workspace import Facts
 
 
 def run(job: Job, days: int = 7) -> Facts:
     """
-    The gate's table on the ``days`` after the night; kept in the store as well.
+    The gate's table on the ``days`` after the night, for the model of the night's lists; kept in the store as well.
 
-    Raises DataError naming the days that the lake does not hold yet.
+    Raises DataError naming the days that the lake does not hold yet, MissingArtefact where the night has no lists.
     """
     _require_days(job, days)
-    chosen = chosen_model(job)
-    models: dict[str, Model] = {POPULAR: PopularModel(), REPEAT: RepeatModel()}
-    reference = POPULAR
-    if chosen.ref != models[POPULAR].ref:
-        reference = CHALLENGER if is_accepted(job) else CHAMPION
-        models = {reference: chosen, **models}
+    lists = job.workspace.need("lists", job.night).metrics
+    reference = lists["made_by"]
+    models: dict[str, Model] = {
+        reference: model_of(job, lists["refs"]),
+        POPULAR: PopularModel(),
+        REPEAT: RepeatModel(),
+    }
     end = job.night.days_after_end(days)
     board = score_models(job, models, reference, job.night.as_of, end)
     job.store.record_metrics(job.night.date, "measure", metric_rows(board.tables))
     return {
         "slices": board.tables,
         "users": board.users,
-        "model": chosen.ref,
+        "model": models[reference].ref,
         "made_by": reference,
         "days": days,
         "window": [job.night.as_of.isoformat(), end.isoformat()],

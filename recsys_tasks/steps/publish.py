@@ -14,7 +14,7 @@ SHARD_ROWS = 200_000
 
 def run(job: Job) -> Facts:
     """
-    Publish the artefact ``lists`` of the night.
+    Publish the artefact ``lists`` of the night; ``live`` in the facts says whether readers see it afterwards.
 
     Raises PublishRefused where the audit fails; what was live stays live.
     """
@@ -36,6 +36,7 @@ def run(job: Job) -> Facts:
         "model": generation.model,
         "fallback_share": generation.fallback_share,
         "switched": published.switched,
+        "live": published.live,
         "why": published.why,
         "audit": generation.audit,
     }

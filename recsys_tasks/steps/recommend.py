@@ -9,12 +9,14 @@ from typing import Any
 import polars as pl
 
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
+from recsys_tasks.evaluate.gate import CHALLENGER, CHAMPION, POPULAR
 from recsys_tasks.recommend.model import Model
 from recsys_tasks.recommend.recommend import Recommender, counts_by_source
 from recsys_tasks.schema import Recommendations
-from recsys_tasks.steps.champion import LIST_ROOMS, challenger, challenger_refs, champion, recommender
+from recsys_tasks.steps.champion import is_popular, model_of, recommender
 from recsys_tasks.steps.evaluate import list_settings
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.rooms import LIST_ROOMS
 from recsys_tasks.workspace import Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ def run(job: Job) -> Facts:
 
     Raises MissingArtefact where the gate has not decided on this night.
     """
-    refs = chosen_refs(job)
+    made_by, refs = chosen(job)
     with job.workspace.artefact(
         "lists",
         job.night,
@@ -40,30 +42,27 @@ def run(job: Job) -> Facts:
         recorded=job.lake.versions(),
     ) as draft:
         if draft.is_new:
-            _write(job, chosen_model(job), refs, draft)
+            draft.metrics.update(made_by=made_by, refs=refs)
+            _write(job, model_of(job, refs), draft)
         facts = draft.metrics if draft.is_new else draft.artefact.metrics
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
 
 
-def is_accepted(job: Job) -> bool:
-    """The gate's recorded decision on tonight's challenger."""
+def chosen(job: Job) -> tuple[str, dict[str, Any]]:
+    """
+    Who makes tonight's lists, and of which artefacts: those that the gate recorded, whatever was made since.
+
+    The challenger where the gate accepted it and nobody revoked that, else the champion that it met.
+    """
     decision = job.store.decision(job.night.date)
     if decision is None:
         raise MissingArtefact(f"the gate has not decided on night {job.night} yet: run gate first")
-    return bool(decision.accepted)
+    if decision.accepted and decision.revoked_at is None:
+        return CHALLENGER, dict(decision.refs)
+    return (POPULAR if is_popular(decision.champion) else CHAMPION), dict(decision.champion)
 
 
-def chosen_refs(job: Job) -> dict[str, Any]:
-    """What the lists' model is made of."""
-    return dict(challenger_refs(job)) if is_accepted(job) else champion(job).refs
-
-
-def chosen_model(job: Job) -> Model:
-    """The challenger where the gate accepted it, else the champion."""
-    return challenger(job) if is_accepted(job) else champion(job).model
-
-
-def _write(job: Job, model: Model, refs: dict[str, Any], draft: Draft) -> None:
+def _write(job: Job, model: Model, draft: Draft) -> None:
     snapshot = job.lake.snapshot(job.night.as_of)
     made = recommender(job, model, snapshot)
     if not made.context.allowed.any():
@@ -73,7 +72,6 @@ def _write(job: Job, model: Model, refs: dict[str, Any], draft: Draft) -> None:
     figures = _stream(made, job, draft.path)
     draft.metrics.update(
         model=model.ref,
-        refs=refs,
         top_k=job.top_k,
         items_allowed=int(made.context.allowed.sum()),
         dropped=made.context.dropped,

@@ -78,7 +78,7 @@ def _interval(ahead: list[float] | None) -> str:
 
 
 def _extracted(facts: Facts) -> Iterator[str]:
-    yield f"events      {facts['events']:,} of the night ({facts['read']:,} rows read)"
+    yield f"events      {facts['events']:,} from {facts['first']} on ({facts['read']:,} rows read)"
     yield f"  rejected  {_counted(facts['rejected'])}"
     yield f"  filtered  {_counted(facts['filtered'])}"
 
@@ -111,6 +111,9 @@ def _vectors(facts: Facts) -> Iterator[str]:
 
 
 def _towers(facts: Facts) -> Iterator[str]:
+    if not facts.get("fitted", True):
+        yield f"towers      none: {facts['why']}"
+        return
     start = "from an earlier night's" if facts["warm"] else "from scratch"
     yield f"towers      {_losses(facts)}{facts['epochs']} epochs {start}, over {facts['examples']:,} examples"
 
@@ -124,6 +127,9 @@ def _ranker(facts: Facts) -> Iterator[str]:
 
 
 def _index(facts: Facts) -> Iterator[str]:
+    if not facts.get("fitted", True):
+        yield "index       none"
+        return
     yield f"index       {facts['items']:,} items, recall against exact search {facts['recall_vs_exact']:.4f}"
 
 
@@ -135,7 +141,7 @@ def _lists(facts: Facts) -> Iterator[str]:
 
 
 def _published(facts: Facts) -> Iterator[str]:
-    state = "live" if facts["switched"] else f"not live: {facts['why']}"
+    state = "live" if facts["live"] else f"not live: {facts['why']}"
     yield f"generation  {facts['generation']}, {facts['rows']:,} rows, {state}"
 
 

@@ -40,7 +40,9 @@ def score_models(
     snapshot = job.lake.snapshot(start)
     wanted = _wanted(job, snapshot, end)
     parts = window.slices(wanted)
-    opened = {name: recommender(job, model, snapshot) for name, model in models.items()}
+    # One look at the shop serves all: its log and its counts are the same for every model.
+    context = recommender(job, models[reference], snapshot).context
+    opened = {name: Recommender(model, context) for name, model in models.items()}
     scores = {name: dict(_slice_scores(made, parts)) for name, made in opened.items()}
     gate, seed = job.settings.gate, job.settings.seed
     tables = {
@@ -77,7 +79,7 @@ def _slice_scores(made: Recommender, parts: Mapping[str, pl.DataFrame]) -> Itera
 
 
 def _top(made: Recommender, users: pl.Series, new_only: bool) -> pl.DataFrame:
-    return made.lists(users, K, new_only=new_only)
+    return made.lists(users, K, new_only=new_only, explain=False)
 
 
 def _long(scores: Mapping[str, Mapping[str, pl.DataFrame]]) -> pl.DataFrame:

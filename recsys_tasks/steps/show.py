@@ -29,6 +29,8 @@ class Offered:
 
 @dataclass(frozen=True)
 class Shopper:
+    """``night``: the one whose list is live, whatever night the history ends on."""
+
     user_id: str
     night: str
     history: list[Taken]
@@ -47,7 +49,8 @@ def shopper(job: Job, user_id: str, last: int = 20) -> Shopper:
         Offered(row.rank, row.item_id, titles.get(row.item_id, row.item_id), row.reason, row.source)
         for row in rows
     ]
-    return Shopper(user_id, str(job.night), history, offers)
+    night = str(rows[0].night) if rows else "none"
+    return Shopper(user_id, night, history, offers)
 
 
 def some_shoppers(job: Job, count: int = 3) -> list[str]:

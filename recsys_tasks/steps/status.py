@@ -15,7 +15,8 @@ def status() -> Facts:
     ``{"database", "live", "nights"}``, as JSON: the newest night last.
 
     A night's state is ``live``, ``published`` (its lists were live once), ``refused`` (by the audit), ``dry_run``
-    (loaded, never live) or ``incomplete`` (it has not come as far as publishing).
+    (loaded, never live) or ``incomplete`` (it has not come as far as publishing); ``why`` is the reason of a refusal
+    or of a rollback.
     """
     settings = load_settings()
     workspace = Workspace(settings.home)
@@ -37,6 +38,7 @@ def nights(settings: Settings, workspace: Workspace, store: Store) -> list[Facts
             **_counts(settings, workspace, night),
             "decision": _decision(decided.get(night)),
             "metrics": [_metric(metric) for metric in store.metrics_of(night)],
+            "why": _why(newest.get(night), live),
         }
         for night in known
     ]
@@ -63,6 +65,13 @@ def _state(newest: Generation | None, live: Generation | None, once_live: set[in
     if newest.state == "refused":
         return "refused"
     return "published" if newest.id in once_live else "dry_run"
+
+
+def _why(newest: Generation | None, live: Generation | None) -> str | None:
+    """Why readers do not see the night's newest lists, where the audit or somebody said so."""
+    if newest is None or (live is not None and live.night == newest.night):
+        return None
+    return newest.why if newest.state == "refused" else newest.rolled_back_why
 
 
 def _counts(settings: Settings, workspace: Workspace, night: str) -> dict[str, int | None]:

@@ -22,13 +22,21 @@ def print_status(console: Console, facts: Facts) -> None:
 def _live(live: Facts | None) -> str:
     if live is None:
         return "nothing yet: run a night"
+    share = live["fallback_share"]
+    fallback = "" if share is None else f" ({share:.1%} of them with the fallback list)"
     return (
-        f"generation {live['generation']} of night {live['night']}: {live['users']:,} shoppers, {live['rows']:,} rows, "
-        f"{live['fallback_share'] or 0:.1%} of them fallback, made by {live['model']}"
+        f"generation {live['generation']} of night {live['night']}: {live['users']:,} shoppers{fallback}, "
+        f"{live['rows']:,} rows, made by {live['model']}"
     )
 
 
 def _row(night: Facts) -> list[str]:
-    decision = night["decision"]
     counts = ["" if night[name] is None else f"{night[name]:,}" for name in ("events", "rejected", "pairs")]
-    return [night["night"], night["state"], *counts, decision["why"] if decision else ""]
+    return [night["night"], night["state"], *counts, _said(night)]
+
+
+def _said(night: Facts) -> str:
+    """The gate's words, and those of whoever kept the lists from readers."""
+    decision = night["decision"]
+    said = [decision["why"] if decision else None, night["why"]]
+    return "\n".join(filter(None, said))

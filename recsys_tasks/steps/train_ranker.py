@@ -10,7 +10,6 @@ items in a week, and shorter labels were measured to be worse.
 import logging
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 
@@ -21,14 +20,16 @@ from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
 from recsys_tasks.recommend.ranker_data import groups_at
-from recsys_tasks.steps.champion import LIST_ROOMS, earlier_ranker, recommender
+from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.rooms import RANKER_ROOMS
+from recsys_tasks.steps.standing_ranker import earlier_ranker, settings_of
+from recsys_tasks.training.tower_data import has_positives
 from recsys_tasks.training.towers import fit_towers
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
 
-ROOMS = (*LIST_ROOMS, "pairs", "training", "steps/train_ranker")
 BASE = "base"
 LABEL_DAYS = 7
 # Fewer candidates that were taken than this teach no order.
@@ -37,37 +38,30 @@ MIN_HITS = 50
 
 def run(job: Job) -> Facts:
     """Make the artefact ``ranker``, or name the newest earlier one on nights that fit none."""
-    earlier = earlier_ranker(job)
-    if earlier is not None:
-        return {"artefact": earlier.ref, "reused": True, **earlier.metrics}
     vectors = job.workspace.need("vectors", job.night)
     encoder = str(vectors.manifest["inputs"]["encoder"])
+    earlier = earlier_ranker(job, encoder)
+    if earlier is not None:
+        return {"artefact": earlier.ref, "reused": True, **earlier.metrics}
     before_window = job.night.shift(-job.night.gate_days)
     with job.workspace.artefact(
         "ranker",
         job.night,
         inputs={"vectors": vectors.ref, **job.lake.state(before_window)},
-        settings=_settings(job),
-        rooms=ROOMS,
+        settings=settings_of(job),
+        rooms=RANKER_ROOMS,
         seed=job.settings.seed,
-        recorded={**job.lake.versions(), "encoder": encoder},
+        recorded={
+            **job.lake.versions(),
+            "encoder": encoder,
+            "train_until": job.night.train_until.isoformat(),
+        },
     ) as draft:
         if draft.is_new:
             draft.metrics.update(encoder=encoder, features=list(NAMES))
             _make(job, vectors, draft)
         facts = draft.metrics if draft.is_new else draft.artefact.metrics
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
-
-
-def _settings(job: Job) -> dict[str, Any]:
-    sections = {name: getattr(job.settings, name) for name in ("ranker", "towers", "pairs", "rules")}
-    return {
-        **{name: section.model_dump(mode="json") for name, section in sections.items()},
-        "event_weights": job.settings.event_weights,
-        "target_events": job.settings.target_events,
-        "gate_days": job.night.gate_days,
-        "time_zone": job.settings.time_zone,
-    }
 
 
 def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
@@ -82,7 +76,7 @@ def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
 
 
 def _base_towers(job: Job, text: TextVectors) -> TowerModel | None:
-    """Towers fitted to what happened before the ranker's days."""
+    """Towers fitted to what happened before the ranker's days; none where nothing can be learned from that."""
     settings = job.settings
     until, _ = next(cuts(job))
     snapshot = job.lake.snapshot(until)
@@ -96,7 +90,7 @@ def _base_towers(job: Job, text: TextVectors) -> TowerModel | None:
         target_events=settings.target_events,
         zone=settings.zone,
     )
-    if examples.is_empty():
+    if not has_positives(examples, settings.towers, until):
         return None
     fit = fit_towers(snapshot, examples, text, settings.towers, settings.event_weights, until, settings.seed)
     return fit.model

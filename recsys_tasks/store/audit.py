@@ -63,22 +63,29 @@ class Figures:
 
 
 def fault(figures: Figures, settings: StoreSettings) -> str | None:
-    """What is wrong with the lists themselves; none where they are fit to be read."""
+    """What is wrong with the lists themselves, and how to go on; none where they are fit to be read."""
+    made_wrong = "look at the log of recommend, then run the night again from there"
     if figures.rows == 0:
-        return "there are no lists"
+        return f"there are no lists; {made_wrong}"
     if figures.duplicates:
-        return f"{figures.duplicates} rows repeat an item within a list"
+        return f"{figures.duplicates} rows repeat an item within a list; {made_wrong}"
     if figures.misranked:
-        return f"{figures.misranked} rows break the order of ranks 1, 2, 3, ... within a list"
+        return f"{figures.misranked} rows break the order of ranks 1, 2, 3, ... within a list; {made_wrong}"
     if figures.unknown:
-        return f"{figures.unknown} rows hold an item that the catalogue of the night does not"
+        return (
+            f"{figures.unknown} rows hold an item that the catalogue of the night does not; "
+            "run the night again from encode_items"
+        )
     if figures.short > settings.max_short * figures.users:
-        return f"{figures.short} of {figures.users} lists are shorter than top_k (store.max_short {settings.max_short})"
+        return (
+            f"{figures.short} of {figures.users} lists are shorter than top_k; loosen the rules, ask for a smaller "
+            f"top_k, or raise store.max_short (now {settings.max_short}), then publish again"
+        )
     return None
 
 
 def shrinkage(new: Generation, live: Generation | None, settings: StoreSettings) -> str | None:
-    """Why lists that are fit to be read are too few against what is live."""
+    """Why lists that are fit to be read are too few against what is live, and how to go on."""
     if live is None or live.night > new.night:
         return None
     # Another list length changes the rows of a healthy night; then shoppers are what can be compared.
@@ -87,4 +94,7 @@ def shrinkage(new: Generation, live: Generation | None, settings: StoreSettings)
         what, now, before = "lists", new.users, live.users
     if now >= before * (1 - settings.max_shrink):
         return None
-    return f"{now} {what} against {before} of the live generation (store.max_shrink {settings.max_shrink})"
+    return (
+        f"{now} {what} against {before} of the live generation; look at what the night read, or, where the shop did "
+        f"shrink, raise store.max_shrink (now {settings.max_shrink}) and publish again"
+    )

@@ -4,7 +4,6 @@ From the ``database`` setting to an engine, with every secret kept out of sight.
 Engines keep no pool: a nightly batch opens few connections, and a forked task must not inherit one.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from recsys_tasks.addresses import scrubbed, url_from_environment, without_password
 from recsys_tasks.errors import Busy, SettingsError, StoreUnavailable
 from recsys_tasks.store.embedded import embedded_url
 
@@ -23,7 +23,6 @@ EMBEDDED = "embedded"
 CONNECT_SECONDS = 10
 SQLITE_WAIT_SECONDS = 60
 SQLITE_FAULTS = ("unable to open", "disk is full", "disk I/O error", "readonly database")
-SECRET_PARAMETERS = ("password", "sslpassword", "passfile")
 
 
 def address(database: str, postgres_folder: Path) -> URL:
@@ -41,25 +40,10 @@ def address(database: str, postgres_folder: Path) -> URL:
 
 
 def _from_environment(variable: str) -> URL:
-    value = os.environ.get(variable, "")
-    if not value:
-        raise SettingsError(
-            f"database: environment variable {variable} is not set; it must hold a PostgreSQL URL"
-        )
-    try:
-        # Heroku and others hand out postgres://, which SQLAlchemy does not know.
-        url = make_url(value.replace("postgres://", "postgresql://", 1))
-    except ArgumentError:
-        raise SettingsError(f"database: environment variable {variable} holds no URL") from None
+    url = url_from_environment("database", variable, "a PostgreSQL URL")
     if url.get_backend_name() != "postgresql":
         raise SettingsError(f"database: environment variable {variable} must hold a PostgreSQL URL")
     return url.set(drivername="postgresql+psycopg")
-
-
-def without_password(url: URL) -> str:
-    """The URL as it may be shown: the password is gone, wherever in the URL it stood."""
-    bare = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, url.query)
-    return bare.difference_update_query(SECRET_PARAMETERS).render_as_string()
 
 
 def engine_for(url: URL) -> Engine:
@@ -116,7 +100,7 @@ def answered(engine: Engine) -> Iterator[None]:
 
 def _raise_explained(engine: Engine, error: BaseException | None) -> None:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = _scrubbed(lines[0], engine.url)
+    line = scrubbed(lines[0], engine.url)
     place = without_password(engine.url)
     if "database is locked" in line or isinstance(error, psycopg.errors.LockNotAvailable):
         raise Busy(
@@ -125,14 +109,6 @@ def _raise_explained(engine: Engine, error: BaseException | None) -> None:
     away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     if away or any(fault in line for fault in SQLITE_FAULTS):
         raise StoreUnavailable(f"the serving database {place} cannot be used: {line}") from None
-
-
-def _scrubbed(line: str, url: URL) -> str:
-    secrets = [url.password, *(url.query.get(name) for name in SECRET_PARAMETERS)]
-    for secret in secrets:
-        if isinstance(secret, str) and secret:
-            line = line.replace(secret, "***")
-    return line
 
 
 @contextmanager

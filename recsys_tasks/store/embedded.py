@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -31,6 +32,7 @@ from recsys_tasks.store.postgres_user import give, let_run, let_through, server_
 log = logging.getLogger(__name__)
 
 START_SECONDS = 90
+LEFTOVER_SECONDS = 5
 # The kernel's limit is 107; the socket's own name takes 14.
 MAX_SOCKET_FOLDER = 90
 SOCKET_FOLDER_MARK = ".socket_folder"
@@ -165,8 +167,11 @@ def _end_leftovers(folder: Path) -> None:
     """A server whose data folder was deleted under it would write into the new one."""
     leftovers = [process for process in psutil.process_iter() if _serves(process, folder)]
     for process in leftovers:
+        # At once, without a last checkpoint.
+        process.send_signal(signal.SIGQUIT)
+    _, stubborn = psutil.wait_procs(leftovers, timeout=LEFTOVER_SECONDS)
+    for process in stubborn:
         process.kill()
-    psutil.wait_procs(leftovers, timeout=START_SECONDS)
 
 
 def _configure(folder: Path, user: str | None) -> None:

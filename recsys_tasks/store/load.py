@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from psycopg import sql
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -81,12 +81,14 @@ def load_generation(
             _judge(generation, figures, settings)
     except (IntegrityError, UniqueViolation, sqlite3.IntegrityError):
         raise PublishRefused(
-            f"lists of night {candidate.night}: a shopper has two lists; nothing was loaded"
+            f"lists of night {candidate.night}: a shopper has two lists; nothing was loaded; "
+            "run the night again from recommend"
         ) from None
     return generation
 
 
 def _new_row(session: Session, candidate: Candidate) -> Generation:
+    before = _loaded_before(session, candidate)
     generation = Generation(
         night=candidate.night,
         run_id=candidate.run_id,
@@ -101,10 +103,21 @@ def _new_row(session: Session, candidate: Candidate) -> Generation:
         why="",
         audit={},
         created_at=datetime.now(UTC),
+        # The same lists again are what somebody rolled away from, even where the first load is pruned.
+        rolled_back_at=None if before is None else before.rolled_back_at,
+        rolled_back_why=None if before is None else before.rolled_back_why,
     )
     session.add(generation)
     session.flush()
     return generation
+
+
+def _loaded_before(session: Session, candidate: Candidate) -> Generation | None:
+    """The newest load of the same lists, whatever became of it."""
+    if candidate.lists_ref is None:
+        return None
+    same = select(Generation).where(Generation.lists_ref == candidate.lists_ref)
+    return session.scalar(same.order_by(Generation.id.desc()).limit(1))
 
 
 def _judge(generation: Generation, figures: Figures, settings: StoreSettings) -> None:

@@ -6,57 +6,58 @@ Every move is one transaction: history, gate decisions, then the pointer. Reader
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from recsys_tasks.errors import PublishRefused
 from recsys_tasks.store.connect import writing
+from recsys_tasks.store.decisions import reinstate
 from recsys_tasks.store.tables import Decision, Generation, Live, Move
 
 
-def switch(engine: Engine, generation_id: int, *, who: str, why: str, force: bool = False) -> str | None:
+def switch(engine: Engine, generation_id: int, *, who: str, why: str) -> str | None:
     """
-    Point readers to a generation that was just published; returns why not, where the live lists are newer.
+    Point readers to a generation that was just published; returns why not, where something stands against it.
 
-    ``force`` moves the pointer back in time too; the later nights' decisions are then revoked, as by a rollback.
+    The decision of its night is then no longer revoked, where it is about the model that made these lists.
     """
     with writing(engine) as session:
         pointer, live = locked_pointer(session)
         target = session.get_one(Generation, generation_id, with_for_update=True)
         _require_ready(target)
-        if live is not None and live.night > target.night:
-            if not force:
-                return f"the live lists are newer (night {live.night})"
-            _revoke_later(session, target, f"night {target.night} was published by force: {why}")
-        decision = session.get(Decision, target.night)
+        hindrance = _hindrance(target, live)
+        if hindrance is not None:
+            return hindrance
+        decision = session.get(Decision, target.night, with_for_update=True)
         if decision is not None:
             decision.generation_id = target.id
-            decision.revoked_at = decision.revoked_why = None
+            if decision.refs == target.model_refs:
+                reinstate(decision)
         _move(session, pointer, target, who, why)
     return None
 
 
 def roll_back(engine: Engine, to: int | None, *, who: str, why: str) -> Generation:
     """
-    Point readers to generation ``to``, or to the one that was live before; the champion follows.
+    Point readers to generation ``to``, or to the newest that was live before and still stands; the champion follows.
 
-    Decisions of later nights are revoked. Raises PublishRefused where there is nothing to go back to.
+    Decisions of later nights are revoked. What was rolled away from goes live again only when ``to`` names it.
+    Raises PublishRefused where there is nothing to go back to.
     """
     with writing(engine) as session:
         pointer, live = locked_pointer(session)
         if live is None:
-            raise PublishRefused("nothing is live yet: there is nothing to go back to")
+            raise PublishRefused(
+                "nothing is live yet, so there is nothing to go back to; publish a night first"
+            )
         target = session.scalar(_the_one_before(live)) if to is None else session.get(Generation, to)
         if target is None:
-            wanted = (
-                "no earlier generation that was live is kept"
-                if to is None
-                else f"there is no generation {to}"
-            )
-            raise PublishRefused(f"{wanted}; generation {live.id} stays live")
+            raise PublishRefused(_nowhere_to_go(session, live, to))
         if target.id == live.id:
-            raise PublishRefused(f"generation {live.id} is live already")
+            raise PublishRefused(f"generation {live.id} is live already; {_choices(session)}")
         _require_ready(target)
+        _withdraw(session, _live_only(live) if to is None else _later_than(target), why)
+        target.rolled_back_at = target.rolled_back_why = None
         _revoke_later(session, target, f"rolled back to generation {target.id}: {why}")
         _settle_own_night(session, target, why)
         _move(session, pointer, target, who, why)
@@ -71,18 +72,60 @@ def locked_pointer(session: Session) -> tuple[Live, Generation | None]:
 
 
 def _require_ready(target: Generation) -> None:
+    if target.state == "refused":
+        raise PublishRefused(f"generation {target.id} is refused and cannot go live: {target.why}")
     if target.state != "ready":
-        raise PublishRefused(f"generation {target.id} is {target.state} and cannot go live ({target.why})")
+        raise PublishRefused(
+            f"generation {target.id} is pruned, so its lists are gone; run night {target.night} again from recommend"
+        )
+
+
+def _hindrance(target: Generation, live: Generation | None) -> str | None:
+    if live is not None and live.night > target.night:
+        return f"the live lists are newer (night {live.night})"
+    if target.rolled_back_at is not None:
+        return (
+            f"rolled back on {target.rolled_back_at:%Y-%m-%d %H:%M} UTC ({target.rolled_back_why}); "
+            f"publish again with changed lists, or roll forward with rollback --to {target.id}"
+        )
+    return None
 
 
 def _the_one_before(live: Generation) -> Select[Generation]:
-    once_live = select(Move.to_generation_id)
-    return (
-        select(Generation)
-        .where(Generation.id < live.id, Generation.state == "ready", Generation.id.in_(once_live))
-        .order_by(Generation.id.desc())
-        .limit(1)
-    )
+    stands = Generation.state == "ready", Generation.rolled_back_at.is_(None), Generation.id != live.id
+    moved_to = select(Generation).join(Move, Move.to_generation_id == Generation.id).where(*stands)
+    return moved_to.order_by(Move.id.desc()).limit(1)
+
+
+def _nowhere_to_go(session: Session, live: Generation, to: int | None) -> str:
+    missing = f"there is no generation {to}"
+    if to is None:
+        missing = "no earlier generation that was live and not rolled back is kept"
+    return f"{missing}; generation {live.id} stays live; {_choices(session)}"
+
+
+def _choices(session: Session) -> str:
+    """What an operator may name."""
+    ready = session.scalars(select(Generation).where(Generation.state == "ready").order_by(Generation.id))
+    told = [f"{g.id} (night {g.night}{', rolled back' if g.rolled_back_at else ''})" for g in ready]
+    return f"--to may name {', '.join(told)}"
+
+
+def _live_only(live: Generation) -> ColumnElement[bool]:
+    return Generation.id == live.id
+
+
+def _later_than(target: Generation) -> ColumnElement[bool]:
+    """Going back over several is leaving them all; going forward leaves none."""
+    same_night = and_(Generation.night == target.night, Generation.id > target.id)
+    return or_(Generation.night > target.night, same_night)
+
+
+def _withdraw(session: Session, which: ColumnElement[bool], why: str) -> None:
+    once_live = Generation.id.in_(select(Move.to_generation_id))
+    left = select(Generation).where(once_live, which, Generation.rolled_back_at.is_(None))
+    for generation in session.scalars(left.order_by(Generation.id)):
+        generation.rolled_back_at, generation.rolled_back_why = datetime.now(UTC), why
 
 
 def _revoke_later(session: Session, target: Generation, why: str) -> None:
@@ -97,7 +140,7 @@ def _settle_own_night(session: Session, target: Generation, why: str) -> None:
     if decision is None or not decision.accepted:
         return
     if decision.refs == target.model_refs:
-        decision.revoked_at = decision.revoked_why = None
+        reinstate(decision)
         decision.generation_id = target.id
     elif target.model_refs:
         decision.revoked_at = datetime.now(UTC)

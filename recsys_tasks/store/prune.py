@@ -30,7 +30,9 @@ PARTITIONS = text(
 
 def prune(engine: Engine, keep: int) -> None:
     """
-    Keep the live generation, the ``keep`` newest that were live, and as many that never were (dry runs, refusals).
+    Keep the live generation, the ``keep`` newest that can be gone back to, and as many others for inspection.
+
+    What can be gone back to was live and not rolled back; others are dry runs, refusals, and what was rolled back.
 
     What cannot be dropped now (a reader holds it) is dropped by a later call; it is logged and no error.
     """
@@ -51,9 +53,9 @@ def _mark(engine: Engine, keep: int) -> list[int]:
         once_live = set(session.scalars(select(Move.to_generation_id)))
         newest_first = session.scalars(select(Generation).order_by(Generation.id.desc())).all()
         kept = [g for g in newest_first if g.state != "pruned"]
-        served = [g for g in kept if g.id in once_live]
-        unserved = [g for g in kept if g.id not in once_live]
-        for generation in served[keep:] + unserved[keep:]:
+        stands = [g for g in kept if g.id in once_live and g.rolled_back_at is None]
+        others = [g for g in kept if g not in stands]
+        for generation in stands[keep:] + others[keep:]:
             if live is None or generation.id != live.id:
                 generation.state = "pruned"
         return [g.id for g in newest_first if g.state == "pruned"]

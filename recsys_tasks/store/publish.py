@@ -1,15 +1,19 @@
 """Publish: load beside, audit, move the pointer, prune; one publisher at a time."""
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
+import psycopg
 from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from recsys_tasks.errors import Busy, PublishRefused
+from recsys_tasks.addresses import scrubbed
+from recsys_tasks.errors import Busy, PublishRefused, StoreUnavailable
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store.audit import shrinkage
 from recsys_tasks.store.connect import answered, is_postgresql, reading, writing
@@ -27,10 +31,11 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish did; ``why`` says in words why the pointer moved or did not."""
+    """What a publish did; ``live`` is how it left the lists; ``why`` says why the pointer moved or did not."""
 
     generation: Generation
     switched: bool
+    live: bool
     why: str
 
 
@@ -42,40 +47,50 @@ def publish(
     *,
     known_items: pl.Series | None = None,
     dry_run: bool = False,
-    force: bool = False,
     who: str = "publish",
 ) -> Published:
     """
     Make ``lists`` the live ones.
 
     The same lists (by ``lists_ref``) are not loaded twice. A dry run stops before the switch; so do the lists of a
-    night older than the live one, unless ``force``. Raises PublishRefused where the audit fails (the lists are kept
-    for inspection), Busy where another publisher does not finish; the live lists are then untouched.
+    night older than the live one, and lists that somebody rolled back. Raises PublishRefused where the audit fails
+    (the lists are kept for inspection), Busy where another publisher does not finish; the live lists are then
+    untouched.
     """
     with alone(engine):
         generation = _already_loaded(engine, candidate)
         if generation is not None and _is_live(engine, generation):
-            return Published(generation, switched=False, why="these lists are live already")
+            return Published(generation, switched=False, live=True, why="these lists are live already")
         if generation is None:
             generation = load_generation(engine, candidate, lists, settings, known_items)
         _audit_against_live(engine, generation, settings)
-        published = _switched(engine, generation, dry_run=dry_run, force=force, who=who)
-        prune(engine, settings.keep_generations)
-        return published
+        published = _switched(engine, generation, dry_run=dry_run, who=who)
+    _prune(engine, settings.keep_generations)
+    return published
 
 
-def _switched(engine: Engine, generation: Generation, *, dry_run: bool, force: bool, who: str) -> Published:
+def _prune(engine: Engine, keep: int) -> None:
+    """What was published stays published, whatever becomes of the old lists; the next publish tries again."""
+    try:
+        with alone(engine):
+            prune(engine, keep)
+    except (SQLAlchemyError, psycopg.Error, sqlite3.Error, StoreUnavailable, Busy) as error:
+        reason = scrubbed(str(getattr(error, "orig", None) or error).strip(), engine.url)
+        log.warning("old lists are not pruned now, the next publish tries again: %s", reason)
+
+
+def _switched(engine: Engine, generation: Generation, *, dry_run: bool, who: str) -> Published:
     if dry_run:
-        return Published(generation, switched=False, why="dry run")
+        return Published(generation, switched=False, live=False, why="dry run")
     why = f"night {generation.night} published by run {generation.run_id}"
-    hindrance = switch(engine, generation.id, who=who, why=why, force=force)
+    hindrance = switch(engine, generation.id, who=who, why=why)
     if hindrance is not None:
         log.warning(
             "generation %d of night %s is not switched to: %s", generation.id, generation.night, hindrance
         )
-        return Published(generation, switched=False, why=hindrance)
+        return Published(generation, switched=False, live=False, why=hindrance)
     log.info("generation %d of night %s is live", generation.id, generation.night)
-    return Published(generation, switched=True, why=why)
+    return Published(generation, switched=True, live=True, why=why)
 
 
 def _already_loaded(engine: Engine, candidate: Candidate) -> Generation | None:
@@ -103,13 +118,16 @@ def _audit_against_live(engine: Engine, generation: Generation, settings: StoreS
     with writing(engine) as session:
         _, live = locked_pointer(session)
         fresh = session.get_one(Generation, generation.id)
-        found = shrinkage(fresh, live, settings) if fresh.state == "ready" else fresh.why
+        found = fresh.why if fresh.state == "refused" else None
+        # Lists that were rolled back do not go live here, and may yet be named in a rollback.
+        if fresh.state == "ready" and fresh.rolled_back_at is None:
+            found = shrinkage(fresh, live, settings)
         if found is not None:
             fresh.state, fresh.why = "refused", found
     if found is not None:
         raise PublishRefused(
-            f"lists of night {generation.night} (generation {generation.id}) are refused: {found}; "
-            f"what was live stays live"
+            f"lists of night {generation.night} (generation {generation.id}) are refused, what was live stays live: "
+            f"{found}"
         )
 
 

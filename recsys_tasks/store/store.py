@@ -8,11 +8,12 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Engine, select
 
+from recsys_tasks.addresses import without_password
 from recsys_tasks.calendar import Night, parse_night
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store import decisions as gate
 from recsys_tasks.store import pointer, publish, view
-from recsys_tasks.store.connect import address, engine_for, reading, without_password
+from recsys_tasks.store.connect import address, engine_for, reading
 from recsys_tasks.store.load import Candidate, load_generation
 from recsys_tasks.store.migrate import migrate, needs_migration
 from recsys_tasks.store.prune import prune
@@ -73,7 +74,6 @@ class Store:
         *,
         known_items: pl.Series | None = None,
         dry_run: bool = False,
-        force: bool = False,
         who: str = "publish",
     ) -> Published:
         """Load, audit, switch, prune; see ``store.publish``."""
@@ -84,12 +84,11 @@ class Store:
             settings or StoreSettings(),
             known_items=known_items,
             dry_run=dry_run,
-            force=force,
             who=who,
         )
 
     def rollback(self, to: int | None = None, *, why: str, who: str) -> Generation:
-        """Make an earlier generation live again, the champion with it; see ``store.pointer``."""
+        """Make another generation live, by default the one before; the champion goes with it; see ``store.pointer``."""
         return pointer.roll_back(self.engine, to, who=who, why=why)
 
     def prune(self, keep: int) -> None:
@@ -129,7 +128,8 @@ class Store:
         run_id: str | None = None,
     ) -> None:
         """
-        Keep what the gate decided; the newest run of a night replaces an earlier one and lifts its revocation.
+        Keep what the gate decided; the newest run of a night replaces an earlier one. After a rollback of the night
+        its model is the champion again only once its lists are live.
 
         ``refs`` name the challenger's artefacts, ``champion`` those of the model it met (or ``{"model": "popular"}``).
         """

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -85,6 +86,9 @@ class Generation(Base):
     why: Mapped[str]
     audit: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+    rolled_back_at: Mapped[datetime | None]
+    """When somebody rolled away from these lists: they go live again only by being named."""
+    rolled_back_why: Mapped[str | None]
 
     __table_args__ = (CheckConstraint("state IN ('ready', 'refused', 'pruned')", name="state"),)
 
@@ -134,6 +138,8 @@ class Decision(Base):
     """The generation that went live under this decision."""
     revoked_at: Mapped[datetime | None]
     revoked_why: Mapped[str | None]
+    awaits_live: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Another model of this night was rolled back: this one is the champion once its lists are live, not before."""
 
 
 class Metric(Base):

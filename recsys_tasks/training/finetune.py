@@ -1,8 +1,9 @@
 """
 Fine-tune a text encoder: ``torchrun -m recsys_tasks.training.finetune FOLDER``.
 
-The folder holds the request (``job.json``, ``texts.parquet``, ``data.safetensors``) and receives the answer: the tuned
-model, its projection, the vectors of all texts before and after, ``report.json``. With several processes each encodes a
+The folder holds the request (``job.json``, ``texts.parquet``, ``data.safetensors``, maybe
+``start.safetensors``) and receives the answer: the tuned
+model, its projection, its vectors of all texts, ``report.json``. With several processes each encodes a
 share of the batch's texts and all see all vectors, so any number of processes follows the same losses. Dropout is off
 (the cached lower states would not fit it), so a run repeats itself to the last bit on one machine.
 """
@@ -39,6 +40,7 @@ log = logging.getLogger("finetune")
 MODEL = "tuned"
 PROJECTION = "projection.safetensors"
 VECTORS = "vectors.safetensors"
+START = "start.safetensors"
 REPORT = "report.json"
 JOB = "job.json"
 TEXTS = "texts.parquet"
@@ -64,24 +66,32 @@ class Report:
 
 
 def write_job(
-    folder: Path, model: Path, settings: EncoderSettings, seed: int, texts: pl.Series, data: EncoderData
+    folder: Path,
+    model: Path,
+    settings: EncoderSettings,
+    seed: int,
+    texts: pl.Series,
+    data: EncoderData,
+    start_vectors: Floats | None = None,
 ) -> None:
-    """What ``main`` reads."""
+    """What ``main`` reads. ``start_vectors``: the model's raw vectors of all texts, where they are known already."""
     folder.mkdir(parents=True, exist_ok=True)
     job = {"model": str(model), "settings": settings.model_dump(mode="json"), "seed": seed}
     (folder / JOB).write_text(json.dumps(job, indent=2), encoding="utf-8")
     pl.DataFrame({"text": texts}).write_parquet(folder / TEXTS)
     data.save(folder / DATA)
+    if start_vectors is not None:
+        save_file({"start": np.ascontiguousarray(start_vectors)}, folder / START)
 
 
 def read_report(folder: Path) -> Report:
     return Report(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
 
 
-def read_vectors(folder: Path) -> tuple[Floats, Floats]:
-    """The raw vectors of all texts before and after the training."""
-    tensors = load_file(folder / VECTORS)
-    return tensors["start"], tensors["tuned"]
+def read_vectors(folder: Path) -> Floats:
+    """The tuned encoder's raw vectors of all texts."""
+    tuned: Floats = load_file(folder / VECTORS)["tuned"]
+    return tuned
 
 
 def main(folder: Path) -> None:
@@ -100,7 +110,8 @@ def main(folder: Path) -> None:
         settings.frozen_layers,
     )
     states.keep(progress_lines(log, "texts through the frozen layers"))
-    start = encode_all(split, states, processes.device)
+    known = folder / START
+    start = load_file(known)["start"] if known.is_file() else encode_all(split, states, processes.device)
     log.info("%d steps of %d texts (%s)", settings.steps, settings.batch_texts, settings.objective)
     data = EncoderData.load(folder / DATA)
     losses = fit_encoder(data, settings, start, split, states, processes, job["seed"])
@@ -109,7 +120,7 @@ def main(folder: Path) -> None:
     if processes.rank == 0:
         encoder.save(folder / MODEL)
         projection.save(folder / PROJECTION)
-        save_file({"start": start, "tuned": tuned}, folder / VECTORS)
+        save_file({"tuned": tuned}, folder / VECTORS)
         _write_report(folder, losses, len(texts))
     processes.leave()
 

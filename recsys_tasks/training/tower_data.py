@@ -76,6 +76,13 @@ class Batch:
     """Cells (example, negative) that are no negatives: own positives, and own history where targets are new."""
 
 
+def has_positives(examples: pl.DataFrame, settings: TowerSettings, until: datetime) -> bool:
+    """Whether a fit on what happened before ``until`` finds anything to learn from."""
+    usable = examples.filter(pl.col("positives_until") < until)
+    new_only = settings.targets == "new"
+    return usable.filter(pl.col("is_new").list.any() | (not new_only)).height > 0
+
+
 def tower_data(
     events: pl.DataFrame,
     examples: pl.DataFrame,

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
@@ -58,11 +59,15 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch):
     ("url", "error"),
     [
         (f"postgresql+psycopg://shop:{SECRET}@127.0.0.1:1/shop?connect_timeout=1", SourceError),
-        (f"nonsense://shop:{SECRET}@host/shop", SourceError),
-        (f"postgresql+unheard://shop:{SECRET}@host/shop", SourceError),
+        (f"postgres://shop:{SECRET}@127.0.0.1:1/shop?connect_timeout=1", SourceError),
+        (f"postgresql://shop@127.0.0.1:1/shop?connect_timeout=1&password={SECRET}", SourceError),
+        (f"nonsense://shop:{SECRET}@host/shop", SettingsError),
+        (f"postgresql+unheard://shop:{SECRET}@host/shop", SettingsError),
         (f"mysql+pymysql://shop:{SECRET}@host/shop", SettingsError),
         (f"no url but {SECRET}", SettingsError),
         (f"postgresql://shop:{SECRET}@host:port/shop", SettingsError),
+        (f"postgresql://shop:p@{SECRET}@127.0.0.1:1/shop", SettingsError),
+        (f"postgresql://shop:p@ss:{SECRET}@127.0.0.1:1/shop", SettingsError),
     ],
 )
 def test_no_error_shows_the_password(monkeypatch, url, error):
@@ -71,7 +76,26 @@ def test_no_error_shows_the_password(monkeypatch, url, error):
         read(sql_source("SHOP_URL"), START, END)
     assert SECRET not in str(refused.value)
     assert refused.value.__cause__ is None
-    assert refused.value.__suppress_context__
+    assert refused.value.__context__ is None or refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("postgresql://shop:hunt%40er2@127.0.0.1:1/shop", "hunt@er2"),
+        ("postgresql://shop@127.0.0.1:1/shop?password=hunt%40er2", "hunt@er2"),
+        ("postgresql://shop:hunt%40er2@127.0.0.1:1/shop", "hunt%40er2"),
+    ],
+)
+def test_a_driver_that_repeats_a_secret_is_not_quoted_with_it(monkeypatch, url, secret):
+    def connect(*_args, **_kwargs):
+        raise psycopg.OperationalError(f"cannot connect with {secret}")
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    monkeypatch.setattr(psycopg.Connection, "connect", connect)
+    monkeypatch.setenv("SHOP_URL", url)
+    with pytest.raises(SourceError, match=r"cannot connect with \*\*\*"):
+        read(sql_source("SHOP_URL"), START, END)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys_tasks.model.cold import NEIGHBOURS, TEMPERATURE, borrow, distinct_rows, mean_by
+from recsys_tasks.model.cold import BLOCK, NEIGHBOURS, TEMPERATURE, borrow, distinct_rows, largest, mean_by
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -28,6 +28,15 @@ def test_what_is_borrowed_follows_its_definition():
         weights = [np.exp(float(row @ warm_text[i]) / TEMPERATURE) for i in nearest]
         expected = sum(w * warm_ids[i] for w, i in zip(weights, nearest, strict=True)) / sum(weights)
         assert borrowed == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("columns", [3, BLOCK * 3, BLOCK * 9 + 5, 2000])
+@pytest.mark.parametrize("levels", [4, 1000])
+def test_the_largest_are_those_of_a_plain_sort(columns, levels):
+    # Few levels: many ties, of which those further left count.
+    values = np.random.default_rng(columns).integers(0, levels, (40, columns)).astype(np.float32)
+    by_hand = [sorted(sorted(range(columns), key=lambda c: (-row[c], c))[:3]) for row in values]
+    assert largest(values, 3).tolist() == by_hand
 
 
 def test_an_item_without_text_borrows_nothing():

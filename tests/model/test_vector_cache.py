@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from recsys_tasks.model import vector_cache
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from tests.tiny_encoder import tiny_encoder
@@ -29,6 +30,20 @@ def test_another_encoder_or_length_has_a_cache_of_its_own(folder, tmp_path):
     other = tiny_encoder(tmp_path / "other", seed=1)
     folders = {VectorCache.of(tmp_path, weights, 32).folder for weights in (folder, other)}
     assert len(folders | {VectorCache.of(tmp_path, folder, 16).folder}) == 3
+
+
+def test_other_code_or_another_number_type_has_a_cache_of_its_own(folder, tmp_path, monkeypatch):
+    mine = VectorCache.of(tmp_path, folder, 32).folder
+    with monkeypatch.context() as patch:
+        patch.setattr(vector_cache, "code_version", lambda _room: "0123456789ab")
+        assert VectorCache.of(tmp_path, folder, 32).folder != mine
+    with monkeypatch.context() as patch:
+        patch.setattr(vector_cache, "number_type", lambda _device: "cuda-bfloat16")
+        assert VectorCache.of(tmp_path, folder, 32).folder != mine
+
+
+def test_a_cpu_computes_in_single_precision():
+    assert vector_cache.number_type("cpu") == "cpu-float32"
 
 
 def test_what_is_known_stays_as_it_was(folder, tmp_path):

@@ -13,6 +13,7 @@ from recsys_tasks.lake.snapshot import EVENT_ORDER
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.schema import Events, Items
 from recsys_tasks.settings import PairSettings
+from recsys_tasks.steps.job import Options
 from recsys_tasks.workspace import Workspace
 from tests.pairs.shop import log
 
@@ -56,6 +57,7 @@ class SmallJob:
     settings: ShopSettings = ShopSettings()
     night: Night = NIGHT
     store: Decisions = field(default_factory=Decisions)
+    options: Options = field(default_factory=Options)
 
 
 def small_job(folder: Path, events: pl.DataFrame | None = None) -> SmallJob:

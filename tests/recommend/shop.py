@@ -1,5 +1,6 @@
 """A shop on one screen, and a night model with random towers to look at it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,7 +17,7 @@ from recsys_tasks.schema import Catalogue, Events
 from recsys_tasks.settings import RankerSettings, RuleSettings
 
 NIGHT_END = datetime(2026, 3, 2, tzinfo=UTC)
-WEIGHTS = {"purchase": 1.0, "view": 0.2}
+WEIGHTS = {"purchase": 1.0, "view": 0.2, "cart": 0.5, "wish": 0.3}
 TARGETS = ["purchase"]
 DIM, TEXT_DIM = 4, 6
 
@@ -52,8 +53,10 @@ def snapshot(events: pl.DataFrame, items: pl.DataFrame, days_ago: float = 0) -> 
     return Snapshot(as_of, events.filter(pl.col("occurred_at") < as_of), items.sort("item_id"))
 
 
-def context(events: pl.DataFrame, items: pl.DataFrame, days_ago: float = 0, **rules) -> Context:
-    return Context.open(snapshot(events, items, days_ago), RuleSettings(**rules), WEIGHTS, TARGETS)
+def context(
+    events: pl.DataFrame, items: pl.DataFrame, days_ago: float = 0, targets: Sequence[str] = TARGETS, **rules
+) -> Context:
+    return Context.open(snapshot(events, items, days_ago), RuleSettings(**rules), WEIGHTS, targets)
 
 
 def shoppers(of: Context, *ids: str) -> Shoppers:

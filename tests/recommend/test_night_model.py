@@ -83,6 +83,14 @@ def test_a_ready_index_serves_its_own_instant_only():
         assert (given.retrieval.index is broken) == used
 
 
+def test_with_its_own_index_no_other_is_built(monkeypatch):
+    where, model = lively(blocked_categories=["c1"]), night_model(lively_items())
+    ready = replace(model, index=model.at(where).fresh_index(), index_as_of=NIGHT_END)
+    monkeypatch.setattr(ItemIndex, "build", lambda *_: pytest.fail("a second index was built"))
+    ranked = ready.at(where).rank(shoppers(where, *EVERYONE), new_only=False, limit=10)
+    assert (ranked.source == SOURCES.index("retrieval")).any()
+
+
 def test_an_index_over_other_items_is_not_used():
     model = night_model(lively_items())
     index = model.at(lively()).retrieval.index

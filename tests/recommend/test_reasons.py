@@ -12,8 +12,8 @@ COLA, CUP, LEMONADE, TEA = range(4)
 LIKENESS = np.float32([[1, 0], [0, 1], [0.9, 0.1], [0.1, 0.9]])
 
 
-def why(item, source, *rows):
-    some = shoppers(context(log(*rows), ITEMS), "ann")
+def why(item, source, *rows, targets=("purchase",)):
+    some = shoppers(context(log(*rows), ITEMS, targets=targets), "ann")
     row = Proposals(np.array([0]), np.array([item]), np.float32([1]))
     return reasons(Ranked.of(row, source), some, LIKENESS)[0]
 
@@ -43,7 +43,11 @@ def test_a_suggestion_names_the_most_alike_item_of_the_history():
     [
         ("view", "because you looked at COLA 12 OZ"),
         ("cart", "because you put COLA 12 OZ in the basket"),
-        ("wish", "because you chose COLA 12 OZ"),
+        # A type without words of its own, and three that this shop gives no weight.
+        ("wish", "picked for you"),
+        ("impression", "picked for you"),
+        ("rating", "picked for you"),
+        ("remove_from_cart", "picked for you"),
     ],
 )
 def test_a_suggestion_names_what_the_shopper_did(event_type, sentence):
@@ -54,7 +58,53 @@ def test_an_item_without_title_is_called_by_its_category():
     assert why(TEA, "retrieval", *bought("ann", "cup", 1)) == "because you bought c"
 
 
-def test_popular_says_when():
-    assert why(CUP, "popular", *bought("bob", "cup", 3)) == "popular this week"
-    assert why(CUP, "popular", *bought("bob", "cup", 13)) == "popular this month"
-    assert why(CUP, "popular", *bought("bob", "cup", 130)) == "popular with other shoppers"
+def test_an_impression_is_passed_over_for_what_was_bought():
+    history = (("ann", "cola", "impression", 1.0), *bought("ann", "tea", 9))
+    assert why(LEMONADE, "retrieval", *history) == "because you bought TEA"
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([("tea", "purchase", 3)], "you bought this before"),
+        ([("tea", "cart", 3)], "you put this in the basket before"),
+        ([("tea", "cart", 3), ("tea", "purchase", 9)], "you chose this on 2 days"),
+        ([("tea", "wish", 3)], "you chose this before"),
+        (
+            [("tea", "cart", 3), ("tea", "cart", 10), ("tea", "purchase", 17)],
+            "you come back to this about every 7 days",
+        ),
+        # What was done with another item says nothing of this one.
+        ([("cup", "cart", 2), ("tea", "purchase", 3)], "you bought this before"),
+    ],
+)
+def test_a_repeat_says_what_was_done_where_several_things_count(rows, sentence):
+    history = [("ann", item, event_type, float(day)) for item, event_type, day in rows]
+    assert why(TEA, "repeat", *history, targets=("purchase", "cart", "wish")) == sentence
+
+
+@pytest.mark.parametrize(
+    ("days", "sentence"),
+    [
+        ((3, 5), "popular this week"),
+        ((3, 13), "popular this month"),
+        ((3, 130), "popular with other shoppers"),
+        ((130, 140), "popular with other shoppers"),
+    ],
+)
+def test_popular_names_the_days_in_which_two_shoppers_took_it(days, sentence):
+    rows = [("ann", "cup", "purchase", days[0]), ("bob", "cup", "purchase", days[1])]
+    assert why(CUP, "popular", *rows) == sentence
+
+
+@pytest.mark.parametrize("shopper", ["ann", "bob"])
+@pytest.mark.parametrize("days", [(3,), (3, 4, 5), (130,)])
+def test_what_one_shopper_took_is_not_called_popular(shopper, days):
+    assert why(CUP, "popular", *bought(shopper, "cup", *days)) == "bought before in this shop"
+
+
+def test_what_nobody_bought_is_not_said_to_be_bought():
+    assert why(CUP, "popular", ("ann", "cup", "view", 1.0)) == "new to explore"
+    rows = [("ann", "cup", "cart", 1.0)]
+    assert why(CUP, "popular", *rows, targets=("cart",)) == "put in the basket before in this shop"
+    assert why(CUP, "popular", *rows, targets=("cart", "purchase")) == "chosen before in this shop"

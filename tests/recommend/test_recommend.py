@@ -5,13 +5,10 @@ import pytest
 
 from recsys_tasks.recommend import recommend as module
 from recsys_tasks.recommend.model import PopularModel, RepeatModel
-from recsys_tasks.recommend.recommend import Recommender, recommend
+from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.schema import Recommendations
-from recsys_tasks.settings import RuleSettings
 from tests.recommend.shop import (
     NIGHT_END,
-    TARGETS,
-    WEIGHTS,
     bought,
     catalogue,
     context,
@@ -20,7 +17,6 @@ from tests.recommend.shop import (
     lively_log,
     log,
     night_model,
-    snapshot,
 )
 
 EVERYONE = pl.Series([f"u{n:02}" for n in range(30)] + ["stranger"])
@@ -94,6 +90,10 @@ def test_the_order_of_shoppers_and_the_batch_do_not_matter(model, monkeypatch):
     assert lists(model, users=EVERYONE.reverse()).drop("score").equals(before.drop("score"))
 
 
+def test_lists_that_are_only_scored_are_the_same_without_reasons(model):
+    assert lists(model).drop("reason").equals(Recommender(model, lively()).lists(EVERYONE, 10, explain=False))
+
+
 def test_two_runs_are_equal_to_the_last_bit(model):
     assert lists(model).equals(lists(model))
 
@@ -104,21 +104,19 @@ def test_what_happens_after_the_instant_changes_nothing(model):
     assert lists(model, lively(days_ago=10)).equals(lists(model, early))
 
 
-def test_the_shops_rule_decides_whether_a_list_may_repeat(model):
-    def made(allowed):
-        rules = RuleSettings(repeats_allowed=allowed)
-        at = snapshot(lively_log(), lively_items())
-        return recommend(model, at, EVERYONE, rules, weights=WEIGHTS, target_events=TARGETS, top_k=10)
-
-    assert made(True).equals(lists(model))
-    assert made(False).equals(lists(model, new_only=True))
-
-
 def test_a_stranger_gets_what_is_popular_and_reads_why(model):
     frame = lists(model).filter(pl.col("user_id") == "stranger")
     assert frame["item_id"].equals(lists(PopularModel()).filter(pl.col("user_id") == "stranger")["item_id"])
     assert frame["source"].unique().to_list() == ["popular"]
     assert frame["reason"][0] == "popular this week"
+
+
+def test_a_shopper_of_items_no_longer_listed_is_served_by_the_ladder(model):
+    events = pl.concat([lively_log(), log(*bought("zed", "gone", 1, 8))])
+    frame = lists(model, context(events, lively_items()), pl.Series(["zed", "u01"]))
+    rows = frame.filter(pl.col("user_id") == "zed")
+    assert rows["source"].unique().to_list() == ["popular"]
+    assert not rows["reason"].is_in(["picked for you"]).any()
 
 
 def test_repeat_purchase_is_followed_by_what_is_popular():

@@ -59,6 +59,12 @@ def test_a_shopper_nobody_knows_has_nothing():
     assert some.split(some.own.key)[0].tolist() == [1]
 
 
+def test_history_is_what_models_read():
+    rows = [("ann", "gone", "purchase", 1.0), ("bob", "tea", "impression", 1.0), ("cat", "tea", "view", 1.0)]
+    some = shoppers(context(log(*rows), ITEMS), "ann", "bob", "cat")
+    assert some.has_history.tolist() == [False, False, True]
+
+
 def test_an_item_the_catalogue_lacks_is_passed_over():
     some = shoppers(context(log(*bought("ann", "gone", 1), *bought("ann", "mat", 1)), ITEMS), "ann")
     assert some.seen.tolist() == [MAT]

@@ -6,7 +6,6 @@ from pathlib import Path
 from recsys_tasks.calendar import Night
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.steps import build_pairs
-from recsys_tasks.steps.job import Options
 from tests.pairs.night import ShopSettings, SmallJob, small_job
 from tests.tiny_encoder import tiny_encoder
 
@@ -19,7 +18,6 @@ class EncoderShop(ShopSettings):
 @dataclass(frozen=True)
 class EncoderJob(SmallJob):
     settings: EncoderShop = field(default_factory=EncoderShop)
-    options: Options = field(default_factory=Options)
 
 
 def encoder_job(folder: Path, **changes: object) -> EncoderJob:

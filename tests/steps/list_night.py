@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.lake.tables import Lake
+from recsys_tasks.recommend.model import PopularModel
 from recsys_tasks.settings import GateSettings, RankerSettings, RuleSettings
 from recsys_tasks.steps import build_index, build_pairs, train_ranker, train_towers
+from recsys_tasks.steps.champion import challenger_refs
 from recsys_tasks.store.store import Store, open_store
 from recsys_tasks.workspace import Workspace
 from tests.pairs.night import ITEMS, small_job
@@ -44,6 +46,15 @@ def staple_log() -> pl.DataFrame:
             for item in sorted({*staples, rng.choice(ITEMS)}):
                 rows.append((f"c{shopper:02}", str(item), "purchase", visit + 0.6))
     return log(*rows, ("late", "i03", "purchase", 97.0))
+
+
+def decided(job: ListJob, accepted: bool = True) -> ListJob:
+    """The job, its gate's decision on tonight's model recorded; the champion is popularity."""
+    refs, popular = challenger_refs(job), {"model": PopularModel().ref}
+    job.store.record_decision(
+        job.night.date, accepted=accepted, refs=refs, champion=popular, metrics={}, why="for a test"
+    )
+    return job
 
 
 def list_job(folder: Path, events: pl.DataFrame | None = None, **changed: object) -> ListJob:

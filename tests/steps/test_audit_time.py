@@ -12,8 +12,9 @@ from recsys_tasks.errors import LeakFound, MissingArtefact
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.pairs.audit import RULES
-from recsys_tasks.steps import build_pairs
+from recsys_tasks.steps import build_pairs, lineage
 from recsys_tasks.steps.audit_time import run
+from recsys_tasks.steps.job import Options
 from tests.pairs.night import NIGHT, Champion, Decisions, SmallJob, days, opened, small_job
 
 
@@ -135,9 +136,12 @@ def test_an_item_offered_before_its_launch_stops_it(job):
         run(replace(job, lake=EagerLake(job.lake.folder)))
 
 
-def earlier_model(job, inputs):
+def earlier_model(job, inputs, name="towers", until=None):
     night = NIGHT.shift(-1)
-    with job.workspace.artefact("towers", night, inputs=inputs, settings={}, rooms=("schema",)) as draft:
+    told = {"train_until": (until or night.train_until).isoformat()}
+    with job.workspace.artefact(
+        name, night, inputs=inputs, settings={}, rooms=("schema",), recorded=told
+    ) as draft:
         (draft.path / "model.json").write_text("{}")
     return draft.artefact.ref
 
@@ -152,9 +156,33 @@ def test_a_champion_of_tonight_or_later_stops_it(job, night):
 
 
 def test_a_model_that_was_made_from_a_later_one_stops_it(job):
-    earlier_model(job, {"warm": "towers/2026-04-12/abc123"})
+    tainted = earlier_model(job, {"warm": "towers/2026-04-12/abc123"})
     with pytest.raises(LeakFound, match=r"model made from a later one: .* towers/2026-04-12/abc123"):
-        run(job)
+        run(replace(job, store=Decisions(Champion({"towers": tainted}))))
+
+
+@pytest.mark.parametrize("name", ["encoder", "ranker"])
+def test_a_model_fitted_on_days_of_the_window_is_not_started_from(job, name):
+    """gate.days was raised since; nothing is taken over, so nothing leaks."""
+    seen = earlier_model(job, {}, name, until=NIGHT.train_until + days(1))
+    assert run(job)["models"] == []
+    assert seen in run(replace(job, store=Decisions(Champion({name: seen}))))["models"]
+
+
+@pytest.mark.parametrize("name", ["encoder", "towers", "ranker"])
+def test_a_start_from_a_model_that_saw_the_window_stops_it(job, name, monkeypatch):
+    seen = earlier_model(job, {}, name, until=NIGHT.train_until + days(1))
+    monkeypatch.setattr(lineage, "is_blind", lambda *_: True)
+    with pytest.raises(LeakFound, match=f"fitted on days of the gate's window: 1, for example model {seen}"):
+        run(replace(job, store=Decisions(Champion({name: seen}))))
+
+
+def test_what_training_does_not_take_is_not_listed(job):
+    """While there is no champion, towers start from scratch; a night from scratch takes over nothing."""
+    earlier_model(job, {})
+    encoder = earlier_model(job, {}, "encoder")
+    assert run(job)["models"] == [encoder]
+    assert run(replace(job, options=Options(start="scratch")))["models"] == []
 
 
 def test_models_of_earlier_nights_are_followed_back_and_reported(job):

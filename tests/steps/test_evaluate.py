@@ -1,10 +1,14 @@
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 import pytest
 
 from recsys_tasks.errors import MissingArtefact
-from recsys_tasks.steps.evaluate import run
+from recsys_tasks.model import towers
+from recsys_tasks.steps.champion import champion
+from recsys_tasks.steps.evaluate import facts_of, run
 from tests.pairs.night import NIGHT
 from tests.steps.list_night import bare_job
 
@@ -19,6 +23,7 @@ def test_the_first_night_meets_popularity_and_says_so(job):
     assert facts["champion"] == {
         "model": "popular/7-days",
         "is_popular": True,
+        "compared": True,
         "why": "no earlier night's model was accepted yet",
     }
 
@@ -61,6 +66,30 @@ def test_the_champion_joins_the_table_with_its_own_artefacts(job):
     assert ahead == [0.0, 0.0, 0.0], "the same artefacts must score the same"
 
 
+def test_a_champion_that_saw_the_window_is_not_compared_but_may_make_lists(job):
+    """gate.days was raised since: days that were trained on are now the gate's."""
+    refs = {name: job.workspace.need(name, NIGHT).ref for name in ("towers", "ranker", "vectors")}
+    encoder = job.workspace.need("vectors", NIGHT).manifest["inputs"]["encoder"]
+    place(job, encoder)
+    record(job, {**refs, "encoder": encoder})
+    assert champion(job).is_blind
+    rival = champion(replace(job, night=replace(NIGHT, gate_days=9)))
+    assert (rival.is_popular, rival.is_blind) == (False, False)
+    assert "fitted on days of tonight's window (gate.days)" in rival.why
+    assert facts_of(rival)["compared"] is False
+
+
+def test_towers_of_another_format_make_the_champion_step_aside(job, monkeypatch):
+    refs = {name: job.workspace.need(name, NIGHT).ref for name in ("towers", "ranker", "vectors")}
+    encoder = job.workspace.need("vectors", NIGHT).manifest["inputs"]["encoder"]
+    place(job, encoder)
+    record(job, {**refs, "encoder": encoder})
+    monkeypatch.setattr(towers, "FORMAT", 99)
+    rival = champion(job)
+    assert rival.is_popular
+    assert "this release reads 99" in rival.why
+
+
 def test_a_champion_whose_artefacts_are_gone_gives_way_to_popularity(job):
     record(
         job,
@@ -80,7 +109,9 @@ def place(job, ref):
     """An encoder artefact under the name that the vectors tell."""
     folder = job.workspace.artefacts / ref
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").write_text('{"metrics": {}, "settings": {"max_tokens": 8}}')
+    told = {"train_until": NIGHT.shift(-1).train_until.isoformat()}
+    manifest = {"metrics": {}, "settings": {"max_tokens": 8}, "recorded": told}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_models_must_be_there_first(tmp_path):

@@ -8,12 +8,14 @@ from transformers import AutoModel, AutoTokenizer
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
 from recsys_tasks.model.encoder import TextEncoder, weights_hash
+from recsys_tasks.model.vector_cache import VectorCache
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.steps import finetune_encoder
 from recsys_tasks.steps.finetune_encoder import MODEL, REFUSED, WHITENING, encoder_for, run
 from recsys_tasks.steps.job import Options
 from recsys_tasks.training import finetune
 from tests.steps.encoder_night import EncoderJob, encoder_job, later
+from tests.tiny_encoder import tiny_encoder
 
 HIGHER, SAME = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10), Slice(0.1, 0.1, 0.0, 0.0, 0.0, 10)
 
@@ -124,6 +126,56 @@ def test_an_encoder_that_was_kept_is_where_the_next_one_starts(job, monkeypatch)
     assert inputs["warm"] == made["artefact"]
     scratch = replace(following, options=Options(start="scratch"))
     assert scratch.workspace.at(run(scratch)["artefact"]).manifest["inputs"]["warm"] is None
+
+
+@pytest.mark.parametrize("changed", ["cold_share", "max_tokens", "base", "seed"])
+def test_an_encoder_made_otherwise_neither_goes_on_nor_starts_the_next(job, monkeypatch, tmp_path, changed):
+    """Trained on texts that tonight holds out, it would pass tonight's encoder gate by having seen the answers."""
+    decide(monkeypatch, kept=True)
+    made = run(job)
+    other = {
+        "cold_share": {"cold_share": 0.4},
+        "max_tokens": {"max_tokens": 12},
+        "base": {"base": str(tiny_encoder(tmp_path / "another", seed=5))},
+        "seed": {},
+    }[changed]
+    for every_nights in (1, 1_000_003):
+        following = later(job, 1, every_nights=every_nights, **other)
+        if changed == "seed":
+            following = replace(following, settings=replace(following.settings, seed=2))
+        facts = run(following)
+        assert facts["artefact"] != made["artefact"]
+        assert following.workspace.at(facts["artefact"]).manifest["inputs"]["warm"] is None
+
+
+def test_an_encoder_that_saw_tonights_window_neither_goes_on_nor_starts_the_next(job, monkeypatch):
+    decide(monkeypatch, kept=True)
+    made = run(job)
+    assert job.workspace.at(made["artefact"]).manifest["recorded"]["train_until"] == (
+        job.night.train_until.isoformat()
+    )
+    following = later(replace(job, night=replace(job.night, gate_days=9)), 1)
+    facts = run(following)
+    assert facts["artefact"] != made["artefact"]
+    assert following.workspace.at(facts["artefact"]).manifest["inputs"]["warm"] is None
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_cache_holds_nothing_but_the_text_encoder_s_own_vectors(job, monkeypatch, kept):
+    """The trainer's differ in the last digits: what a later night finds must not depend on who was there before."""
+    decide(monkeypatch, kept=kept)
+    encode, encoded = TextEncoder.encode, set()
+    monkeypatch.setattr(
+        TextEncoder,
+        "encode",
+        lambda encoder, texts, *progress: encoded.update(texts) or encode(encoder, texts, *progress),
+    )
+    run(job)
+    (folder,) = finetune_encoder.caches(job).iterdir()
+    assert folder.name.startswith(base_hash(job))
+    texts = job.lake.snapshot(job.night.as_of).items["text"].unique().sort().to_list()
+    known = VectorCache(folder).lookup(texts)[1]
+    assert {text for text, is_known in zip(texts, known, strict=True) if is_known} == encoded != set()
 
 
 def test_an_encoder_that_was_refused_is_no_start(job, monkeypatch):

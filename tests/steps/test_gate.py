@@ -2,13 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.errors import DataError, MissingArtefact
 from recsys_tasks.evaluate.gate import Decision
 from recsys_tasks.settings import RuleSettings
 from recsys_tasks.steps import evaluate, gate
+from recsys_tasks.steps.champion import Champion
 from recsys_tasks.steps.gate import run
 from tests.pairs.night import NIGHT
 from tests.steps.list_night import ListShop, bare_job
+from tests.store.builders import candidate, lists
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,4 +60,51 @@ def test_a_refused_challenger_is_recorded_and_no_error(job, monkeypatch):
     monkeypatch.setattr(gate, "decide", lambda *_: worse)
     assert not run(job)["accepted"]
     assert not job.store.decision(NIGHT.date).accepted
+    assert job.store.champion_before(NIGHT.shift(1).date) is None
+
+
+def test_what_was_evaluated_is_what_is_recorded(job):
+    run(job)
+    inputs = job.workspace.need("evaluation", NIGHT).manifest["inputs"]
+    decision = job.store.decision(NIGHT.date)
+    assert (decision.refs, decision.champion) == (inputs["challenger"], inputs["champion"])
+
+
+@pytest.mark.parametrize("who", ["challenger", "champion"])
+def test_models_that_were_not_evaluated_are_not_decided_on(job, monkeypatch, who):
+    if who == "challenger":
+        other = {**gate.challenger_refs(job), "towers": "towers/2026-04-10/ffff"}
+        monkeypatch.setattr(gate, "challenger_refs", lambda _: other)
+    else:
+        monkeypatch.setattr(
+            gate, "champion", lambda _: Champion({"towers": "towers/2026-04-03/f"}, False, "for a test")
+        )
+    with pytest.raises(
+        DataError, match=f"the {who} is not the one that .* evaluated .*towers.*run evaluate again"
+    ):
+        run(job)
+
+
+def test_a_champion_that_was_not_compared_is_told(job, monkeypatch):
+    refs = gate.champion(job).refs
+    monkeypatch.setattr(
+        gate,
+        "champion",
+        lambda _: Champion({**refs, "towers": "t"}, False, "it saw the window", is_blind=False),
+    )
+    monkeypatch.setattr(gate, "_judged", lambda *_: {"challenger": {}, "champion": refs})
+    facts = run(job)
+    assert facts["accepted"]
+    assert "the champion was not compared: it saw the window" in facts["why"]
+
+
+def test_deciding_again_keeps_what_a_rollback_revoked(job):
+    run(job)
+    refs = job.store.decision(NIGHT.date).refs
+    for night, model in ((NIGHT.shift(-1), {}), (NIGHT, refs)):
+        job.store.publish(candidate(night.date, model_refs=model), [lists()])
+    job.store.rollback(why="bad prices", who="ann")
+    facts = run(job)
+    assert (facts["accepted"], facts["revoked"]) == (True, True)
+    assert "bad prices" in job.store.decision(NIGHT.date).revoked_why
     assert job.store.champion_before(NIGHT.shift(1).date) is None

@@ -55,10 +55,14 @@ def test_history_is_loaded_with_its_empty_days_and_the_catalogue_as_of_its_last(
 
 
 @pytest.mark.parametrize(("read", "proven"), [("2026-03-04T09:00", True), ("2026-06-01T09:00", False)])
-def test_only_a_catalogue_read_about_when_the_night_ended_proves_what_was_offered(shop, monkeypatch, read, proven):
+def test_only_a_catalogue_read_about_when_the_night_ended_proves_what_was_offered(
+    shop, monkeypatch, read, proven
+):
     shop.log(*visits(2))
     shop.products(("tent", "Tent"))
-    monkeypatch.setattr("recsys_tasks.steps.ingest._now", lambda: datetime.fromisoformat(read).replace(tzinfo=UTC))
+    monkeypatch.setattr(
+        "recsys_tasks.steps.ingest._now", lambda: datetime.fromisoformat(read).replace(tzinfo=UTC)
+    )
     run_range("2026-03-01", "2026-03-03")
     job = shop.job("2026-03-03")
     assert job.lake.catalogue(job.night.as_of)["proven"].to_list() == [proven]

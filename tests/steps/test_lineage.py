@@ -4,7 +4,7 @@ import pytest
 
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.steps.job import Options
-from recsys_tasks.steps.lineage import goes_on, standing
+from recsys_tasks.steps.lineage import goes_on, standing, starting_points
 from recsys_tasks.workspace import Workspace
 from tests.pairs.night import Champion, Decisions
 from tests.steps.encoder_night import EncoderJob
@@ -14,15 +14,19 @@ NEVER = 1_000_003
 
 @pytest.fixture
 def job(tmp_path):
-    """A night before which the nights 1 and 2 days earlier made an encoder each."""
+    """A night before which the nights 1 and 2 days earlier made an encoder each, blind to this night's window."""
     job = EncoderJob(Workspace(tmp_path), Lake(tmp_path / "lake"))
     for days in (2, 1):
         make(job, days)
     return job
 
 
-def make(job, days):
-    with job.workspace.artefact("encoder", job.night.shift(-days), inputs={}, settings={}, rooms=("schema",)):
+def make(job, days, gate_days=7):
+    night = replace(job.night.shift(-days), gate_days=gate_days)
+    told = {"train_until": night.train_until.isoformat()}
+    with job.workspace.artefact(
+        "encoder", night, inputs={}, settings={"gate_days": gate_days}, rooms=("schema",), recorded=told
+    ):
         pass
 
 
@@ -55,3 +59,27 @@ def test_nothing_goes_on_where_it_is_the_night_s_turn(job):
 
 def test_nothing_goes_on_from_scratch(job):
     assert goes_on(replace(job, options=Options(start="scratch")), "encoder", NEVER) is None
+
+
+def test_a_champion_without_such_a_part_leaves_none(job):
+    """The newest earlier one may be that of a refused model."""
+    assert (
+        standing(replace(job, store=Decisions(Champion({"towers": "towers/2026-04-01/abc"}))), "encoder")
+        is None
+    )
+
+
+@pytest.mark.parametrize("with_champion", [True, False])
+def test_what_was_fitted_on_tonights_window_does_not_go_on(job, with_champion):
+    """gate.days was raised since: what an earlier night trained on is now kept for the gate."""
+    wider = replace(led_by(job, 1) if with_champion else job, night=replace(job.night, gate_days=9))
+    assert standing(wider, "encoder") is None
+    assert goes_on(wider, "encoder", NEVER) is None
+    assert starting_points(wider) == []
+    assert starting_points(led_by(job, 1))
+
+
+def test_what_does_not_tell_what_it_saw_does_not_go_on(job):
+    with job.workspace.artefact("encoder", job.night.shift(-1), inputs={}, settings={}, rooms=("schema",)):
+        pass
+    assert standing(job, "encoder") is None

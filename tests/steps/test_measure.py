@@ -1,19 +1,19 @@
 import pytest
 
-from recsys_tasks.errors import DataError
+from recsys_tasks.errors import DataError, MissingArtefact
+from recsys_tasks.steps import recommend
 from recsys_tasks.steps.measure import run
 from tests.pairs.night import NIGHT
+from tests.steps.list_night import bare_job, decided
 
 
-def decided(job, accepted):
-    job.store.record_decision(
-        NIGHT.date, accepted=accepted, refs={}, champion={}, metrics={}, why="for a test"
-    )
+def listed(job, accepted):
+    recommend.run(decided(job, accepted))
     return job
 
 
 def test_the_accepted_model_is_scored_on_the_days_that_followed(job):
-    facts = run(decided(job, True), days=2)
+    facts = run(listed(job, True), days=2)
     assert [row["system"] for row in facts["slices"]["all"]] == [
         "challenger",
         "popular_7_days",
@@ -29,12 +29,25 @@ def test_the_accepted_model_is_scored_on_the_days_that_followed(job):
 
 
 def test_where_popularity_made_the_lists_it_is_what_is_measured(job):
-    facts = run(decided(job, False), days=2)
+    facts = run(listed(job, False), days=2)
     assert facts["made_by"] == "popular_7_days"
     assert [row["system"] for row in facts["slices"]["all"]] == ["popular_7_days", "repeat_purchase"]
     assert "ahead_ndcg@10" in facts["slices"]["all"][1]
 
 
+def test_the_model_of_the_lists_is_what_is_measured_whatever_was_decided_since(job):
+    listed(job, True)
+    made = job.workspace.need("lists", NIGHT).metrics
+    decided(job, False)
+    facts = run(job, days=2)
+    assert (facts["made_by"], facts["model"]) == ("challenger", made["refs"]["towers"])
+
+
+def test_lists_must_be_there_first(tmp_path):
+    with pytest.raises(MissingArtefact, match="lists"):
+        run(bare_job(tmp_path), days=2)
+
+
 def test_days_that_the_lake_lacks_are_named(job):
     with pytest.raises(DataError, match=r"lacks 2026-04-13, 2026-04-14, .*2026-04-17: ingest them"):
-        run(decided(job, True))
+        run(listed(job, True))

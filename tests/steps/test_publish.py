@@ -62,22 +62,36 @@ def test_tonight_s_lists_go_live(settings):
 def test_a_retry_changes_nothing(settings):
     job = job_of(settings)
     make_lists(job, lists(SHOPPERS))
-    publish.run(job)
+    first = publish.run(job)
     again = publish.run(job_of(settings))
+    assert (first["live"], again["live"]) == (True, True)
     assert (again["switched"], again["why"]) == (False, "these lists are live already")
+
+
+def test_a_retry_does_not_undo_a_rollback(settings):
+    for night in ("2026-01-19", NIGHT):
+        job = job_of(settings, night)
+        make_lists(job, lists(SHOPPERS))
+        publish.run(job)
+    job.store.rollback(why="bad prices", who="ann")
+    again = publish.run(job_of(settings))
+    assert (again["switched"], again["live"]) == (False, False)
+    assert "bad prices" in again["why"]
+    assert str(job.store.live().night) == "2026-01-19"
 
 
 def test_a_dry_run_leaves_the_live_lists(settings):
     job = job_of(settings, publish="dry_run")
     make_lists(job, lists(SHOPPERS))
-    assert publish.run(job)["switched"] is False
+    facts = publish.run(job)
+    assert (facts["switched"], facts["live"]) == (False, False)
     assert job.store.live() is None
 
 
 def test_an_item_that_the_catalogue_lacks_is_refused(settings):
     job = job_of(settings)
     make_lists(job, lists(SHOPPERS, ("tea", "milk", "ghost")))
-    with pytest.raises(PublishRefused, match="50 rows hold an item"):
+    with pytest.raises(PublishRefused, match=r"50 rows hold an item.*run the night again from encode_items"):
         publish.run(job)
 
 
@@ -88,7 +102,7 @@ def test_a_shop_with_few_items_may_have_short_lists(settings):
 
 
 def test_without_lists_the_step_to_run_is_named(settings):
-    with pytest.raises(MissingArtefact, match="lists"):
+    with pytest.raises(MissingArtefact, match="has no lists yet: run the step recommend first"):
         publish.run(job_of(settings))
 
 

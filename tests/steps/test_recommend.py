@@ -8,17 +8,13 @@ from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.recommend import recommend as room
 from recsys_tasks.schema import Recommendations
 from recsys_tasks.settings import RuleSettings
+from recsys_tasks.steps import build_index, train_ranker, train_towers
 from recsys_tasks.steps.recommend import LISTS, run
 from recsys_tasks.workspace import Workspace
 from tests.pairs.night import ITEMS, NIGHT
-from tests.steps.list_night import SHOPPERS, ListShop
-
-
-def decided(job, accepted=True):
-    job.store.record_decision(
-        NIGHT.date, accepted=accepted, refs={}, champion={}, metrics={}, why="for a test"
-    )
-    return job
+from tests.steps.list_night import SHOPPERS, ListShop, decided, reopened
+from tests.store.builders import candidate
+from tests.store.builders import lists as some_lists
 
 
 def lists(job, facts):
@@ -53,6 +49,41 @@ def test_a_refused_challenger_leaves_the_lists_to_popularity(job):
     assert facts["by_source"] == {"popular": facts["rows"]}
     assert facts["fallback_share"] == 1
     assert facts["users"] == SHOPPERS + 1
+
+
+def test_what_was_revoked_makes_no_lists(job, tmp_path):
+    aside = copied(job, tmp_path)
+    first = run(decided(aside))
+    aside.store.publish(candidate(NIGHT.shift(-1).date, model_refs={}), [some_lists()])
+    aside.store.publish(candidate(NIGHT.date, model_refs=first["refs"]), [some_lists()])
+    aside.store.rollback(why="bad prices", who="ann")
+    assert aside.store.decision(NIGHT.date).revoked_at is not None
+    assert run(aside)["model"] == "popular/7-days"
+
+
+def test_lists_come_from_the_artefacts_that_were_decided_on(job, tmp_path):
+    """Whatever ``current`` names later."""
+    aside = decided(copied(job, tmp_path))
+    judged = aside.store.decision(NIGHT.date).refs
+    with_other_towers(aside)
+    assert aside.workspace.need("towers", NIGHT).ref != judged["towers"]
+    facts = run(aside)
+    assert facts["model"] == judged["towers"]
+    assert facts["refs"] == judged
+
+
+def copied(job, folder):
+    """The night in a place of its own."""
+    shutil.copytree(job.workspace.home, folder / "home")
+    return reopened(folder / "home")
+
+
+def with_other_towers(job):
+    """Tonight's towers, index and ranker made again with another setting."""
+    settings = job.settings.towers.model_copy(update={"epochs": 1})
+    changed = replace(job, settings=replace(job.settings, towers=settings))
+    for step in (train_towers, train_ranker, build_index):
+        step.run(changed)
 
 
 def test_the_size_of_a_batch_changes_no_item(job, tmp_path, monkeypatch):

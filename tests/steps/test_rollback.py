@@ -7,7 +7,7 @@ from recsys_tasks.settings import load_settings
 from recsys_tasks.steps.rollback import roll_back
 from recsys_tasks.store.store import open_store
 from tests.shop import make_shop
-from tests.store.builders import MONDAY, TUESDAY, candidate, lists
+from tests.store.builders import MONDAY, TUESDAY, WEDNESDAY, candidate, lists
 
 
 @pytest.fixture
@@ -25,6 +25,14 @@ def test_the_lists_before_are_live_again(store):
     assert store.live().id == 1
 
 
+def test_twice_in_a_week_is_back_to_the_good_lists(store):
+    store.publish(candidate(MONDAY), [lists()])
+    for night in (TUESDAY, WEDNESDAY):
+        store.publish(candidate(night), [lists()])
+        assert roll_back(why="bad prices", who="ann")["night"] == "2026-03-02"
+    assert roll_back(2, why="they were fine", who="ann")["night"] == "2026-03-03"
+
+
 def test_with_nothing_to_go_back_to_it_is_refused(store):
-    with pytest.raises(PublishRefused):
+    with pytest.raises(PublishRefused, match="publish a night first"):
         roll_back(why="bad prices", who="ann")

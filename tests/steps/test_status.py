@@ -1,12 +1,15 @@
 """What a script reads about the nights."""
 
 import json
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from recsys_tasks.errors import PublishRefused
 from recsys_tasks.settings import load_settings
 from recsys_tasks.steps.status import status
+from recsys_tasks.steps.status_page import print_status
 from recsys_tasks.store.store import open_store
 from recsys_tasks.workspace import Workspace
 from tests.shop import make_shop
@@ -64,6 +67,7 @@ def test_a_night_in_figures(settings, store):
                 "high": None,
             }
         ],
+        "why": None,
     }
 
 
@@ -82,6 +86,38 @@ def test_what_became_of_each_night(settings, store):
     assert states() == ["incomplete", "live", "published", "refused"]
     store.publish(candidate(WEDNESDAY), [lists()], dry_run=True)
     assert states()[-1] == "dry_run"
+
+
+def test_why_a_night_is_not_what_readers_see(store):
+    for night in (MONDAY, TUESDAY):
+        store.publish(candidate(night), [lists()])
+    with pytest.raises(PublishRefused):
+        store.publish(candidate(WEDNESDAY), [lists(("ann",))])
+    store.rollback(why="bad prices", who="me")
+    monday, tuesday, wednesday = (night["why"] for night in status()["nights"])
+    assert (monday, tuesday) == (None, "bad prices")
+    assert "3 rows against 6 of the live generation" in wednesday
+    page = page_of(status())
+    assert "bad prices" in page
+    assert "3 rows against 6" in page
+
+
+def page_of(facts):
+    buffer = StringIO()
+    print_status(Console(file=buffer, width=200, color_system=None), facts)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.5, "2 shoppers (50.0% of them with the fallback list), 6 rows, made by model of 2026-03-02"),
+        (None, "2 shoppers, 6 rows, made by model of 2026-03-02"),
+    ],
+)
+def test_the_fallback_is_a_share_of_shoppers(store, share, words):
+    store.publish(candidate(fallback_share=share), [lists()])
+    assert words in page_of(status())
 
 
 def test_other_folders_among_the_records_are_passed_over(settings, store):

@@ -7,11 +7,12 @@ import pytest
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.ranker import Ranker
-from recsys_tasks.settings import RankerSettings
-from recsys_tasks.steps import build_pairs, train_ranker
-from recsys_tasks.steps.champion import earlier_ranker, ranker_of
+from recsys_tasks.settings import RankerSettings, TowerSettings
+from recsys_tasks.steps import build_pairs, standing_ranker, train_ranker
+from recsys_tasks.steps.standing_ranker import earlier_ranker, ranker_of
 from recsys_tasks.steps.train_ranker import BASE, cuts, run
 from tests.pairs.night import NIGHT
+from tests.pairs.shop import log
 from tests.steps.list_night import ListJob, ListShop, bare_job, staple_log
 from tests.steps.tower_night import ENCODER, make_vectors
 
@@ -100,13 +101,50 @@ def test_other_nights_take_the_newest_earlier_ranker(job):
     facts = run(tomorrow)
     assert facts["artefact"] == job.workspace.need("ranker", NIGHT).ref
     assert facts["reused"]
-    assert ranker_of(tomorrow).ref == facts["artefact"]
+    assert ranker_of(tomorrow, ENCODER).ref == facts["artefact"]
 
 
 def test_a_ranker_of_another_encoder_is_not_taken(job):
-    later = replace(job, night=NIGHT.shift(2))
-    told_vectors(later, "encoder/2026-04-01/ffffffffffffffff")
-    assert earlier_ranker(later) is None
+    assert earlier_ranker(replace(job, night=NIGHT.shift(2)), "encoder/2026-04-01/ffffffffffffffff") is None
+
+
+def test_a_ranker_of_other_settings_is_not_taken(job):
+    tomorrow = replace(job, night=NIGHT.shift(1))
+    assert earlier_ranker(tomorrow, ENCODER) is not None
+    more_trees = RankerSettings(**{**job.settings.ranker.model_dump(), "trees": 16})
+    for changed in (
+        {"ranker": more_trees},
+        {"seed": 2},
+        {"event_weights": {"purchase": 1.0}},
+    ):
+        assert earlier_ranker(replace(tomorrow, settings=replace(job.settings, **changed)), ENCODER) is None
+
+
+def test_a_ranker_of_other_code_is_not_taken(job, monkeypatch):
+    tomorrow = replace(job, night=NIGHT.shift(1))
+    version = standing_ranker.code_version
+    monkeypatch.setattr(
+        standing_ranker, "code_version", lambda room: "new" if room == "recommend" else version(room)
+    )
+    assert earlier_ranker(tomorrow, ENCODER) is None
+
+
+def test_a_ranker_that_saw_tonights_window_is_not_taken(job):
+    wider = replace(NIGHT.shift(1), gate_days=9)
+    assert earlier_ranker(replace(job, night=wider), ENCODER) is None
+    folder = job.workspace.need("ranker", NIGHT)
+    assert folder.manifest["recorded"]["train_until"] == NIGHT.train_until.isoformat()
+
+
+def test_examples_without_anything_new_give_no_base_towers_and_say_why(tmp_path):
+    """Each shopper buys one and the same item: towers that learn from new items only have no positive."""
+    same = log(*((f"c{n:02}", f"i{n:02}", "purchase", d + 0.6) for n in range(12) for d in range(102)))
+    shop = ListShop(
+        ranker=RankerSettings(days=14, trees=15), towers=TowerSettings(dim=8, epochs=1, targets="new")
+    )
+    facts = run(ready(tmp_path, same, settings=shop))
+    assert not facts["fitted"]
+    assert "nothing to learn from" in facts["why"]
 
 
 def told_vectors(job, encoder):

@@ -7,9 +7,8 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.model.vectors import TextVectors
-from recsys_tasks.settings import TowerSettings
+from recsys_tasks.settings import RankerSettings, RuleSettings, TowerSettings
 from recsys_tasks.steps import build_pairs
-from recsys_tasks.steps.job import Options
 from tests.pairs.night import ITEMS, NIGHT, ShopSettings, SmallJob, small_job
 
 ENCODER = "encoder/2026-04-10/0123456789abcdef"
@@ -21,12 +20,13 @@ class TowerShop(ShopSettings):
     towers: TowerSettings = field(
         default_factory=lambda: TowerSettings(dim=8, epochs=2, warm_epochs=1, batch_examples=32)
     )
+    ranker: RankerSettings = field(default_factory=RankerSettings)
+    rules: RuleSettings = field(default_factory=RuleSettings)
 
 
 @dataclass(frozen=True)
 class TowerJob(SmallJob):
     settings: TowerShop = field(default_factory=TowerShop)
-    options: Options = field(default_factory=Options)
 
 
 def tower_job(folder: Path, events: pl.DataFrame | None = None) -> TowerJob:

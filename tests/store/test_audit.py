@@ -53,6 +53,7 @@ def test_short_lists_up_to_a_share():
     one_short = audited(pl.concat([lists(users=map(str, range(9))), lists(("short",), ("tea",))]))
     assert one_short.short == 1
     assert "shorter than top_k" in fault(one_short, STRICT)
+    assert "raise store.max_short (now 0.0)" in fault(one_short, STRICT)
     assert fault(one_short, StoreSettings(max_short=0.1)) is None
 
 
@@ -84,6 +85,7 @@ def test_too_few_rows_against_the_live_lists():
     live = generation(night=MONDAY)
     assert shrinkage(generation(rows=80), live, STRICT) is None
     assert "79 rows against 100" in shrinkage(generation(rows=79), live, STRICT)
+    assert "raise store.max_shrink (now 0.2)" in shrinkage(generation(rows=79), live, STRICT)
     assert shrinkage(generation(rows=1), None, STRICT) is None
 
 

@@ -1,7 +1,7 @@
 """Who is the champion of a night."""
 
 from recsys_tasks.store.store import Store
-from tests.store.builders import MONDAY, TUESDAY, WEDNESDAY
+from tests.store.builders import MONDAY, TUESDAY, WEDNESDAY, candidate, lists
 
 
 def decide(store: Store, night, accepted=True, towers="1"):
@@ -25,6 +25,77 @@ def test_the_newest_run_of_a_night_wins(store):
     assert [d.refs for d in store.decisions()] == [{"towers": "towers/2026-03-02/2"}]
     decide(store, MONDAY, accepted=False)
     assert store.champion_before(TUESDAY) is None
+
+
+def rolled_back_tuesday(store: Store):
+    """Monday is live again, since Tuesday's lists were bad."""
+    for night in (MONDAY, TUESDAY):
+        decide(store, night)
+        store.publish(candidate(night, lists_ref=f"lists/{night}/1"), [lists()])
+    store.rollback(why="bad prices", who="me")
+
+
+def test_a_rerun_of_a_rolled_back_night_does_not_bring_its_model_back(store):
+    rolled_back_tuesday(store)
+    decide(store, TUESDAY)
+    store.publish(candidate(TUESDAY, lists_ref="lists/2026-03-03/1"), [lists()], dry_run=True)
+    assert store.champion_before(WEDNESDAY).night == MONDAY
+    assert "bad prices" in store.decision(TUESDAY).revoked_why
+
+
+def test_a_mended_model_is_champion_once_its_lists_are_live(store):
+    rolled_back_tuesday(store)
+    decide(store, TUESDAY, towers="2")
+    mended = candidate(TUESDAY, model_refs={"towers": "towers/2026-03-03/2"}, lists_ref="lists/2026-03-03/2")
+    store.publish(mended, [lists()], dry_run=True)
+    assert store.champion_before(WEDNESDAY).night == MONDAY
+    assert store.publish(mended, [lists()]).switched
+    assert store.champion_before(WEDNESDAY).refs == {"towers": "towers/2026-03-03/2"}
+
+
+def test_a_mended_model_may_make_lists_before_it_is_champion(store):
+    rolled_back_tuesday(store)
+    decide(store, TUESDAY, towers="2")
+    assert store.decision(TUESDAY).revoked_at is None
+    decide(store, TUESDAY, towers="2")
+    assert store.champion_before(WEDNESDAY).night == MONDAY
+
+
+def test_a_model_that_was_rolled_back_waits_too_where_another_was_tried_in_between(store):
+    rolled_back_tuesday(store)
+    for towers in ("2", "1"):
+        decide(store, TUESDAY, towers=towers)
+    assert store.champion_before(WEDNESDAY).night == MONDAY
+    assert not store.publish(candidate(TUESDAY, lists_ref="lists/2026-03-03/1"), ()).switched
+    store.rollback(2, why="it was fine", who="me")
+    assert store.champion_before(WEDNESDAY).night == TUESDAY
+
+
+def test_a_model_whose_lists_are_live_does_not_wait(store):
+    for towers in ("1", "2"):
+        decide(store, TUESDAY, towers=towers)
+        refs = {"towers": f"towers/2026-03-03/{towers}"}
+        store.publish(candidate(TUESDAY, model_refs=refs, lists_ref=f"lists/{towers}"), [lists()])
+    store.rollback(why="the first was better", who="me")
+    assert store.champion_before(WEDNESDAY) is None
+    decide(store, TUESDAY, towers="1")
+    assert store.champion_before(WEDNESDAY).generation_id == store.live().id == 1
+
+
+def test_lists_of_another_model_do_not_lift_a_revocation(store):
+    rolled_back_tuesday(store)
+    store.publish(candidate(TUESDAY, model_refs={"model": "popular"}), [lists()])
+    assert store.live().night == TUESDAY
+    assert store.champion_before(WEDNESDAY).night == MONDAY
+
+
+def test_deciding_again_on_the_live_model_keeps_what_it_published(store):
+    decide(store, MONDAY)
+    live = store.publish(candidate(MONDAY), [lists()]).generation
+    decide(store, MONDAY)
+    assert store.decision(MONDAY).generation_id == live.id
+    decide(store, MONDAY, towers="2")
+    assert store.decision(MONDAY).generation_id is None
 
 
 def test_a_decision_comes_back_as_it_was_made(store):

@@ -47,6 +47,50 @@ def test_rolling_back_twice_goes_back_two(store):
     assert store.rollback(why="still bad", who="me").id == first.id
 
 
+def test_a_second_rollback_does_not_return_to_what_the_first_one_left(store):
+    monday, tuesday = publish(store, MONDAY), publish(store, TUESDAY)
+    store.rollback(why="bad prices", who="me")
+    publish(store, WEDNESDAY)
+    assert store.rollback(why="bad prices still", who="me").id == monday.id
+    assert champion(store) == "towers/2026-03-02/1"
+    assert "bad prices" in store.decision(TUESDAY).revoked_why
+    assert [g.rolled_back_why for g in store.generations()] == [None, "bad prices", "bad prices still"]
+    with pytest.raises(PublishRefused, match=r"2 \(night 2026-03-03, rolled back\)"):
+        store.rollback(why="again", who="me")
+    assert store.rollback(tuesday.id, why="it was fine", who="me").rolled_back_at is None
+
+
+def test_what_was_named_counts_again(store):
+    publish(store, MONDAY)
+    tuesday = publish(store, TUESDAY)
+    store.rollback(why="bad", who="me")
+    store.rollback(tuesday.id, why="it was fine", who="me")
+    publish(store, WEDNESDAY)
+    assert store.rollback(why="bad", who="me").id == tuesday.id
+
+
+def test_going_back_over_several_leaves_them_all(store):
+    monday = publish(store, MONDAY)
+    publish(store, TUESDAY)
+    wednesday = publish(store, WEDNESDAY)
+    store.rollback(monday.id, why="bad since Tuesday", who="me")
+    with pytest.raises(PublishRefused, match="no earlier generation"):
+        store.rollback(why="bad", who="me")
+    store.rollback(wednesday.id, why="it was fine", who="me")
+    assert store.rollback(why="bad", who="me").id == monday.id
+
+
+def test_the_one_before_is_by_going_live_not_by_loading(store):
+    dry = store.publish(candidate(MONDAY, lists_ref="lists/dry"), [lists()], dry_run=True).generation
+    other = publish(store, MONDAY, lists_ref="lists/other")
+    store.publish(candidate(MONDAY, lists_ref="lists/dry"), ())
+    publish(store, TUESDAY)
+    gone_back_to = [store.rollback(why="bad", who="me").id for _ in range(2)]
+    assert gone_back_to == [dry.id, other.id]
+    with pytest.raises(PublishRefused, match="no earlier generation"):
+        store.rollback(why="bad", who="me")
+
+
 def test_a_chosen_generation_forward_too(store):
     monday, tuesday = publish(store, MONDAY), publish(store, TUESDAY)
     store.rollback(monday.id, why="bad", who="me")
@@ -85,7 +129,7 @@ def test_there_may_be_nothing_to_go_back_to(store):
     only = publish(store, MONDAY)
     with pytest.raises(PublishRefused, match="no earlier generation"):
         store.rollback(why="bad", who="me")
-    with pytest.raises(PublishRefused, match="no generation 99"):
+    with pytest.raises(PublishRefused, match=r"no generation 99.*--to may name 1 \(night 2026-03-02\)"):
         store.rollback(99, why="bad", who="me")
     with pytest.raises(PublishRefused, match="live already"):
         store.rollback(only.id, why="bad", who="me")
@@ -100,5 +144,5 @@ def test_refused_and_pruned_lists_are_not_gone_back_to(store):
     with pytest.raises(PublishRefused, match="is refused"):
         store.rollback(store.generations()[-1].id, why="bad", who="me")
     store.publish(candidate(WEDNESDAY), [lists()], StoreSettings(keep_generations=1))
-    with pytest.raises(PublishRefused, match="is pruned"):
+    with pytest.raises(PublishRefused, match=r"is pruned.*run night 2026-03-02 again from recommend"):
         store.rollback(first.id, why="bad", who="me")

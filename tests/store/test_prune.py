@@ -36,6 +36,16 @@ def test_dry_runs_do_not_push_out_what_can_be_gone_back_to(store):
     assert stored(store) == {*ids, *dry[1:]}
 
 
+def test_what_was_rolled_back_does_not_push_out_what_can_be_gone_back_to(store):
+    good = publish(store, 0)
+    for day in (1, 2, 3):
+        publish(store, day)
+        store.rollback(why="bad", who="me")
+    publish(store, 4)
+    assert store.rollback(why="bad", who="me").id == good.id
+    assert store.user_list("ann")
+
+
 def test_the_live_generation_stays_however_old(store):
     first = publish(store, 0)
     for day in (1, 2):

@@ -2,22 +2,27 @@
 
 import json
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import polars as pl
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from recsys_tasks.errors import Busy, PublishRefused, StoreUnavailable
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store import publish as publishing
 from recsys_tasks.store.connect import is_postgresql
 from recsys_tasks.store.publish import alone
-from tests.store.builders import MONDAY, TUESDAY, WEDNESDAY, candidate, lists
+from tests.store.builders import MONDAY, TUESDAY, candidate, lists
 
 OTHER = ("oat", "nut", "fig")
 
@@ -76,12 +81,87 @@ def test_an_older_night_is_loaded_but_never_moves_the_live_lists(store):
     assert (store.live().night, published.generation.state) == (TUESDAY, "ready")
 
 
-def test_an_older_night_goes_live_by_force(store):
-    store.record_decision(TUESDAY, True, {"towers": "t"}, {}, {}, "better")
-    store.publish(candidate(TUESDAY), [lists()])
-    assert store.publish(candidate(MONDAY), [lists(items=OTHER)], force=True).switched
-    assert live_items(store) == list(OTHER)
-    assert store.champion_before(WEDNESDAY) is None
+def test_a_retry_of_lists_that_were_rolled_back_says_so_and_leaves_the_live_ones(store):
+    store.publish(candidate(MONDAY), [lists()])
+    bad = store.publish(candidate(TUESDAY, lists_ref="lists/t"), [lists(items=OTHER)]).generation
+    store.rollback(why="bad prices", who="me")
+    retried = store.publish(candidate(TUESDAY, lists_ref="lists/t"), [lists(items=OTHER)])
+    assert (retried.switched, retried.live, retried.generation.id) == (False, False, bad.id)
+    assert re.search(
+        r"rolled back on \d{4}-.* UTC \(bad prices\); publish again with changed lists", retried.why
+    )
+    assert f"rollback --to {bad.id}" in retried.why
+    assert (store.live().night, len(store.moves())) == (MONDAY, 3)
+    assert store.publish(candidate(TUESDAY, lists_ref="lists/mended"), [lists()]).switched
+
+
+def test_rolled_back_lists_stay_so_though_they_were_pruned(store):
+    store.publish(candidate(MONDAY), [lists()])
+    store.publish(candidate(TUESDAY, lists_ref="lists/t"), [lists()])
+    store.rollback(why="bad prices", who="me")
+    for _ in range(2):
+        store.publish(candidate(TUESDAY), [lists()], StoreSettings(keep_generations=1), dry_run=True)
+    assert store.generations()[1].state == "pruned"
+    again = store.publish(candidate(TUESDAY, lists_ref="lists/t"), [lists()])
+    assert not again.live
+    assert "bad prices" in again.why
+    store.rollback(again.generation.id, why="they were fine", who="me")
+    assert store.publish(candidate(TUESDAY, lists_ref="lists/t"), ()).live
+
+
+def test_rolled_back_lists_can_be_named_whatever_is_live(store):
+    store.publish(candidate(MONDAY), [lists(users=map(str, range(9)))])
+    small = StoreSettings(max_shrink=1.0)
+    bad = store.publish(candidate(TUESDAY, lists_ref="lists/t"), [lists()], small).generation
+    store.rollback(why="bad", who="me")
+    assert store.publish(candidate(TUESDAY, lists_ref="lists/t"), ()).generation.state == "ready"
+    assert store.rollback(bad.id, why="fine", who="me").id == bad.id
+
+
+def test_whether_lists_are_live_is_said_apart_from_whether_they_went_live(store):
+    first = store.publish(candidate(lists_ref="lists/m"), [lists()])
+    again = store.publish(candidate(lists_ref="lists/m"), [lists()])
+    dry = store.publish(candidate(TUESDAY), [lists()], dry_run=True)
+    assert [(p.switched, p.live) for p in (first, again, dry)] == [
+        (True, True),
+        (False, True),
+        (False, False),
+    ]
+
+
+PRUNING_FAULTS = [
+    OperationalError("DROP TABLE x", {}, psycopg.OperationalError("the server is gone")),
+    ProgrammingError("DROP TABLE x", {}, psycopg.errors.InsufficientPrivilege("the server is gone")),
+    psycopg.InterfaceError("the server is gone"),
+    sqlite3.OperationalError("the server is gone"),
+    StoreUnavailable("the server is gone"),
+    Busy("the server is gone"),
+]
+
+
+@pytest.mark.parametrize("fault", PRUNING_FAULTS, ids=lambda fault: type(fault).__name__)
+def test_lists_are_published_though_old_ones_cannot_be_pruned(store, monkeypatch, caplog, fault):
+    monkeypatch.setattr(publishing, "prune", Mock(side_effect=fault))
+    assert store.publish(candidate(), [lists()]).switched
+    assert "not pruned now" in caplog.text
+    assert "the server is gone" in caplog.text
+    assert "DROP TABLE" not in caplog.text
+
+
+def test_a_server_that_cuts_off_pruning_does_not_fail_the_publish(store, monkeypatch):
+    if not is_postgresql(store.engine):
+        pytest.skip("SQLite has no server")
+
+    def cut_off(engine, _keep):
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'recsys'"
+            )
+
+    monkeypatch.setattr(publishing, "prune", cut_off)
+    assert store.publish(candidate(), [lists()]).switched
+    monkeypatch.undo()
+    assert store.publish(candidate(TUESDAY), [lists()]).switched
 
 
 @pytest.mark.parametrize(
@@ -103,6 +183,7 @@ def test_refused_lists_leave_the_live_ones(store, frame, why):
     assert store.live().night == MONDAY
     assert [(g.night, g.state) for g in store.generations()] == [(MONDAY, "ready"), (TUESDAY, "refused")]
     assert why in store.generations()[-1].why
+    assert re.search(r"run the night again|store\.max_", str(refused.value)), "it must say how to go on"
 
 
 def test_a_shop_that_expects_to_shrink_says_so(store):

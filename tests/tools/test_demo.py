@@ -1,10 +1,16 @@
+import json
 from datetime import date
+from types import SimpleNamespace
 
+import httpx
 import pytest
+import typer
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.settings import load_settings
-from tools import demo
+from tools import demo, servers
+from tools.airflow_servers import HalfDown
+from tools.places import Places
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +38,38 @@ def test_a_night_without_history_or_log_is_refused(settings, night):
 
 def test_a_server_that_does_not_run_counts_no_memory(tmp_path):
     assert demo.postmaster(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("live", "why", "said"),
+    [(False, "the live lists are of the newer night 2017-12-04", True), (True, "", False)],
+)
+def test_lists_that_shoppers_do_not_see_are_said_to_be_so(tmp_path, capsys, live, why, said):
+    records = tmp_path / "records" / demo.NIGHT
+    records.mkdir(parents=True)
+    (records / "publish.json").write_text(json.dumps({"switched": live, "live": live, "why": why}))
+    demo.say_whether_live(SimpleNamespace(home=tmp_path), date.fromisoformat(demo.NIGHT))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("are not what shoppers see: the live lists are of the newer night 2017-12-04." in printed) == said
+
+
+def test_a_demo_beside_half_of_the_servers_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "running", lambda file: None if "scheduler" in file.name else "it")
+    with (
+        pytest.raises(HalfDown, match=r"without its scheduler.*make down"),
+        demo.airflow(Places(tmp_path / "home")),
+    ):
+        raise AssertionError("the demo began")
+
+
+def test_an_api_that_does_not_answer_is_one_line(tmp_path, monkeypatch, capsys):
+    def refused(night, places):
+        raise httpx.ConnectError("connection refused")
+
+    monkeypatch.setattr(demo, "demo", refused)
+    monkeypatch.setattr(demo, "Places", lambda: Places(tmp_path / "home"))
+    monkeypatch.setenv("RECSYS_SHOP", "")  # noted, so that what the command sets is gone after the test
+    with pytest.raises(typer.Exit) as ended:
+        demo.main()
+    assert ended.value.exit_code != 0
+    assert "connection refused" in " ".join(capsys.readouterr().out.split())

@@ -33,6 +33,12 @@ def test_secrets_are_for_their_owner_only(places):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_home_that_was_opened_is_closed_again(places):
+    places.home.chmod(0o755)
+    places.create()
+    assert stat.S_IMODE(places.home.stat().st_mode) == 0o700
+
+
 def test_passwords_stand_as_airflow_reads_them(places):
     assert json.loads(places.passwords.read_text()) == {"admin": places.password()}
 

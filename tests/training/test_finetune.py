@@ -30,14 +30,14 @@ def settings_of(base, **changes):
     return EncoderSettings(base=str(base), max_tokens=16, learning_rate=1e-3, **{**sizes, **changes})
 
 
-def job(folder, base, **changes):
+def job(folder, base, start_vectors=None, **changes):
     settings = settings_of(base, **changes)
     source = text_shop.source(with_pairs=settings.objective == "pairs")
     texts = known_texts(source.events, CUT, WEIGHTS)
     data = encoder_data(
         source, texts, held_out(texts, 0.2, 1), cut=CUT, weights=WEIGHTS, examples=100, seed=1
     )
-    finetune.write_job(folder, base, settings, 1, texts, data)
+    finetune.write_job(folder, base, settings, 1, texts, data, start_vectors)
     return folder, texts
 
 
@@ -51,7 +51,7 @@ def test_training_lowers_the_loss_and_the_result_loads_as_any_other_model(tmp_pa
     tuned = folder / finetune.MODEL
     AutoModel.from_pretrained(tuned)
     AutoTokenizer.from_pretrained(tuned)
-    vectors = finetune.read_vectors(folder)[1]
+    vectors = finetune.read_vectors(folder)
     np.testing.assert_allclose(TextEncoder.load(tuned, 16, "cpu").encode(texts.to_list()), vectors, atol=1e-5)
 
 
@@ -62,6 +62,18 @@ def test_two_runs_give_the_same_weights(tmp_path, base):
         finetune.main(folder)
         hashes.append(weights_hash(folder / finetune.MODEL))
     assert hashes[0] == hashes[1]
+
+
+def test_vectors_that_are_known_already_are_not_computed_again(tmp_path, base, monkeypatch):
+    folder, texts = job(tmp_path / "alone", base, steps=2)
+    finetune.main(folder)
+    known = TextEncoder.load(base, 16, "cpu").encode(texts.to_list())
+    given, _ = job(tmp_path / "given", base, known, steps=2)
+    whole, calls = finetune.encode_all, []
+    monkeypatch.setattr(finetune, "encode_all", lambda *arguments: calls.append(1) or whole(*arguments))
+    finetune.main(given)
+    assert len(calls) == 1, "only the tuned vectors"
+    np.testing.assert_allclose(finetune.read_vectors(given), finetune.read_vectors(folder), atol=1e-4)
 
 
 def test_frozen_layers_stay_as_they_were(tmp_path, base):
@@ -77,7 +89,7 @@ def test_frozen_layers_stay_as_they_were(tmp_path, base):
 def test_without_projection_steps_the_projection_is_the_whitening_of_the_tuned_vectors(tmp_path, base):
     folder, texts = job(tmp_path / "job", base, steps=2, projection_steps=0)
     finetune.main(folder)
-    tuned = finetune.read_vectors(folder)[1][~held_out(texts, 0.2, 1)]
+    tuned = finetune.read_vectors(folder)[~held_out(texts, 0.2, 1)]
     np.testing.assert_array_equal(
         Whitening.load(folder / finetune.PROJECTION).rotation, Whitening.fit(tuned).rotation
     )

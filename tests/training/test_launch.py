@@ -35,6 +35,23 @@ def launching_process(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code, MODULE, str(folder)], cwd=Path(__file__).parents[2])
 
 
+# As Airflow's task process: its handler calls the task's on_kill and returns, so that the task goes on.
+AIRFLOW_TASK = """
+import signal, sys
+from pathlib import Path
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.training.launch import launch
+
+signal.signal(signal.SIGTERM, lambda number, frame: sys.stdout.write("on_kill "))
+try:
+    launch(sys.argv[1], Path(sys.argv[2]), 2)
+except TrainingFailed:
+    sys.stdout.write("raised")
+"""
+# What Airflow grants a task between SIGTERM and SIGKILL.
+AIRFLOW_SECONDS = 5.0
+
+
 def eventually(true) -> bool:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -80,3 +97,23 @@ def test_the_training_ends_with_the_process_that_started_it(tmp_path, sign):
     finally:
         parent.kill()
         parent.wait()
+
+
+def test_airflow_s_sigterm_ends_the_training_and_the_step_with_it(tmp_path):
+    folder = folder_that(tmp_path, "sleep")
+    command = [sys.executable, "-c", AIRFLOW_TASK, MODULE, str(folder)]
+    task = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
+    noted = folder / PROCESS_ID
+    try:
+        assert eventually(lambda: noted.exists() and noted.read_text())
+        training = psutil.Process(task.pid).children(recursive=True)
+        assert len(training) >= 3, "torchrun and its two workers"
+        asked = time.monotonic()
+        task.terminate()
+        said, _ = task.communicate(timeout=PATIENCE_SECONDS)
+        assert time.monotonic() - asked < AIRFLOW_SECONDS
+        assert said == "on_kill raised"
+        assert eventually(lambda: not any(running(process.pid) for process in training))
+    finally:
+        task.kill()
+        task.wait()

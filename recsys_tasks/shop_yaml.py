@@ -1,0 +1,71 @@
+"""Reading shop.yaml strictly: a key that stands twice is a fault, and every fault is told with file, line and key."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from recsys_tasks.errors import SettingsError
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML lets the second of two equal keys win in silence; here it stops."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands here a second time", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_shop(file: Path) -> tuple[dict[str, Any], yaml.Node]:
+    """The tree of settings, and where each of them stands; raises SettingsError for what is no such tree."""
+    text = file.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{file}: not valid YAML: {error}") from None
+    if node is None or not isinstance(tree, dict):
+        raise SettingsError(f"{file}: expected a mapping of settings, found {type(tree).__name__}")
+    for key in tree:
+        if not isinstance(key, str):
+            raise SettingsError(f"{file}:{_line_of(node, (key,))}: {key}: a setting's name is text")
+    return tree, node
+
+
+def explain(error: ValidationError, file: Path, node: yaml.Node) -> str:
+    """One line a fault: file, line, key, what was expected. Values are left out: one may hold a password."""
+    return "\n".join(
+        _explain_one(fault["loc"], fault["msg"], fault["type"], file, node) for fault in error.errors()
+    )
+
+
+def _explain_one(loc: tuple[str | int, ...], message: str, kind: str, file: Path, node: yaml.Node) -> str:
+    key = ".".join(str(part) for part in loc) or "shop"
+    if kind == "extra_forbidden":
+        message = "unknown key; check the spelling against examples/template/shop.yaml"
+    elif kind == "missing":
+        message = "this key is required"
+    message = message.removeprefix("Value error, ")
+    return f"{file}:{_line_of(node, loc)}: {key}: {message}"
+
+
+def _line_of(node: yaml.Node, loc: tuple[Any, ...]) -> int:
+    """The line of the deepest part of ``loc`` that stands in the file."""
+    line: int = node.start_mark.line
+    for part in loc:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = (node.value[part], node.value[part])
+        if found is None:
+            break
+        line, node = found[0].start_mark.line, found[1]
+    return line + 1

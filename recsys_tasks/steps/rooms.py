@@ -1,0 +1,9 @@
+"""Which code decides what an artefact holds: part of its fingerprint, so changed code never finds an old result."""
+
+# What every step that reads the lake rests on: which day an event falls on, and what a night may see.
+COMMON = ("calendar", "lake", "schema")
+
+# What turns a model into lists: part of everything made of lists.
+LIST_ROOMS = ("recommend", "index", "model", *COMMON, "steps/champion")
+
+RANKER_ROOMS = (*LIST_ROOMS, "pairs", "training", "steps/standing_ranker", "steps/train_ranker")

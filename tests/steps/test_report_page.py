@@ -1,0 +1,74 @@
+import pytest
+
+from recsys_tasks.steps.report_page import page_text
+
+COST = {"seconds": 1.25, "peak_mb": 812.4}
+ROWS = [
+    {"system": "challenger", "users": 120, "recall@10": 0.31, "ndcg@10": 0.33},
+    {
+        "system": "popular_7_days",
+        "users": 120,
+        "recall@10": 0.11,
+        "ndcg@10": 0.12,
+        "ahead_recall@10": [0.2, 0.18, 0.22],
+        "ahead_ndcg@10": [0.21, 0.19, 0.23],
+    },
+]
+STEPS = {
+    "extract_events": {
+        "events": 90,
+        "read": 100,
+        "first": "2026-03-01",
+        "rejected": {"no user": 4},
+        "filtered": {},
+    },
+    "train_towers": {"loss_first": 9.5, "loss_last": 8.6, "epochs": 4, "examples": 83_468, "warm": False},
+    "build_index": {"items": 1000, "recall_vs_exact": 1.0},
+    "evaluate": {
+        "slices": {"all": ROWS, "no_history": [row | {"users": 2} for row in ROWS]},
+        "window": ["2026-02-22T00:00:00+00:00", "2026-03-01T00:00:00+00:00"],
+        "champion": {"is_popular": True},
+    },
+    "gate": {"accepted": True, "why": "accepted on NDCG@10", "champion": "popular/7-days"},
+    "publish": {"generation": 3, "rows": 2400, "live": True, "why": "these lists are live already"},
+}
+
+
+def page(**changes):
+    steps = {name: COST | facts | changes.get(name, {}) for name, facts in STEPS.items()}
+    return page_text({"shop": "tents", "night": "2026-03-01", "steps": steps})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "rejected  no user 4",
+        "loss 9.500 -> 8.600",
+        "recall against exact search 1.0000",
+        "popular 7 days (champion)",
+        "+0.2100 [+0.1900, +0.2300]",
+        "tonight's lists come from tonight's model",
+        "3, 2,400 rows, live",
+        "812",
+    ],
+)
+def test_the_page_says(words):
+    assert words in page()
+
+
+def test_a_slice_of_a_few_shoppers_is_no_table():
+    assert "shoppers without history: 2, too few to tell" in page()
+
+
+def test_a_refused_model_is_told_with_who_makes_the_lists():
+    told = page(gate={"accepted": False, "why": "refused on NDCG@10", "champion": "towers/2026-02-28/ab"})
+    assert "lists come from the champion (towers/2026-02-28/ab)" in told
+
+
+def test_a_shop_too_young_for_towers_is_told_why():
+    told = page(train_towers={"fitted": False, "why": "20 days of history"}, build_index={"fitted": False})
+    assert "towers      none: 20 days of history" in told
+
+
+def test_lists_that_did_not_go_live_say_why():
+    assert "not live: a newer night is live" in page(publish={"live": False, "why": "a newer night is live"})

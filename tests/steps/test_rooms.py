@@ -1,0 +1,49 @@
+"""Changed code must not find an old result: what decides an artefact is part of its fingerprint."""
+
+import pytest
+
+from recsys_tasks.steps import evaluate, finetune_encoder, recommend
+from recsys_tasks.steps.rooms import COMMON
+from tests.pairs.night import NIGHT
+from tests.steps.list_night import decided
+
+MADE = ("pairs", "towers", "ranker", "index", "evaluation", "lists")
+
+
+@pytest.fixture(scope="module")
+def finished(job):
+    evaluate.run(job)
+    recommend.run(decided(job))
+    return job
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_artefact_of_the_log_depends_on_calendar_lake_and_contracts(finished, name):
+    assert set(COMMON) <= finished.workspace.need(name, NIGHT).manifest["code"].keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("pairs", "steps/build_pairs"),
+        ("towers", "steps/train_towers"),
+        ("ranker", "steps/train_ranker"),
+        ("index", "steps/build_index"),
+        ("evaluation", "steps/champion"),
+        ("evaluation", "steps/scoreboard"),
+        ("lists", "steps/champion"),
+        ("lists", "steps/recommend"),
+    ],
+)
+def test_the_step_that_decides_is_part_of_it(finished, name, step):
+    assert step in finished.workspace.need(name, NIGHT).manifest["code"]
+
+
+def test_the_encoder_depends_on_the_intervals_of_its_gate_and_on_the_pairs():
+    assert {*COMMON, "evaluate/bootstrap", "evaluate/encoder_gate", "pairs"} <= set(finetune_encoder.ROOMS)
+
+
+@pytest.mark.parametrize("name", ["pairs", "towers", "ranker"])
+def test_what_is_fitted_tells_up_to_where_it_saw_the_log(finished, name):
+    recorded = finished.workspace.need(name, NIGHT).manifest["recorded"]
+    assert recorded["train_until"] == NIGHT.train_until.isoformat()
