@@ -108,15 +108,6 @@ class Examples(dy.Schema):
     is_new = dy.List(dy.Bool(nullable=False), nullable=False, min_length=1)
 
 
-class Candidates(dy.Schema):
-    """An item proposed for a user by a named source; ``score`` is the source's own, higher is better."""
-
-    user_id = dy.String(nullable=False)
-    item_id = dy.String(nullable=False)
-    source = dy.String(nullable=False)
-    score = dy.Float32(nullable=False)
-
-
 class Recommendations(dy.Schema):
     """The finished lists; ``rank`` counts from 1 within a user."""
 
