@@ -149,7 +149,8 @@ def _decision(steps: Facts) -> Iterator[str]:
     gate = steps.get("gate")
     if gate:
         yield f"gate        {gate['why']}"
-        maker = "tonight's model" if gate["accepted"] else f"the champion ({gate['champion']})"
+        by_tonight = gate["accepted"] and not gate.get("revoked", False)
+        maker = "tonight's model" if by_tonight else f"the champion ({gate['champion']})"
         yield f"            tonight's lists come from {maker}"
 
 
