@@ -55,7 +55,9 @@ def lists_of(database: str) -> pl.DataFrame:
     finally:
         engine.dispose()
     names = ["surface", "user_id", "rank", "item_id", "score", "source", "reason", "night"]
-    return pl.DataFrame([tuple(map(str, row)) for row in rows], schema=names, orient="row")
+    # PostgreSQL keeps a score as float4, SQLite as the double nearest to it: the same number, written differently.
+    lists = pl.DataFrame([tuple(map(str, row)) for row in rows], schema=names, orient="row")
+    return lists.with_columns(pl.col("score").cast(pl.Float32))
 
 
 def manifests(shop: Shop) -> dict[str, str]:

@@ -52,7 +52,7 @@ def test_fewer_than_two_users(shop):
     rows = "".join(f"c1,g0{d % 8},sale,2026-01-{d:02d}T10:00:00,1\n" for d in range(5, 31))
     (shop.folder / "log.csv").write_text(EVENTS + rows)
     command(shop, "ingest", "2026-01-05", "2026-01-29")
-    assert "users" in refused(shop, "night", "2026-01-30", code=3)
+    assert "1 user in its training events" in refused(shop, "night", "2026-01-30", code=3)
 
 
 def test_too_many_rejected_rows(shop):
