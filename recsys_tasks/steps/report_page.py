@@ -10,7 +10,7 @@ from rich.text import Text
 from recsys_tasks.evaluate.gate import POPULAR
 from recsys_tasks.workspace import Facts
 
-PAGE_WIDTH = 118
+PAGE_WIDTH = 112
 # A table over fewer shoppers says nothing.
 FEW = 30
 SLICE_TITLES = {
