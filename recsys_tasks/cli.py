@@ -78,12 +78,14 @@ def ingest(
     last: Annotated[str, typer.Argument(help="Last day, included.")],
 ) -> None:
     """Load the log of a range of days, and the catalogue as of its last day, into the lake."""
-    from recsys_tasks.steps.ingest import chunks, run_range
+    from recsys_tasks.steps.ingest import chunks, run_range, summed
 
-    parts = list(chunks(first, last))
-    for part in _tracked(parts, lambda part: f"ingest {part[0]} to {part[1]}"):
-        facts = run_range(part[0], part[1], catalogue=part is parts[-1])
-    _say(facts)
+    parts = chunks(first, last)
+    loaded = [
+        run_range(*part, catalogue=part is parts[-1])
+        for part in _tracked(parts, lambda part: f"ingest {part[0]} to {part[1]}")
+    ]
+    _say(summed(loaded))
 
 
 @app.command()

@@ -115,6 +115,17 @@ def keep_items(settings: Settings, night: date, found: Extracted[Items]) -> Fact
     }
 
 
+def summed(loaded: list[Facts]) -> Facts:
+    """The facts of a range from those of its pieces, in order; the catalogue came with the last one."""
+    return {
+        "first": loaded[0]["first"],
+        "last": loaded[-1]["last"],
+        **{name: sum(facts[name] for facts in loaded) for name in ("events", "read")},
+        **{name: added(*(facts[name] for facts in loaded)) for name in ("rejected", "filtered")},
+        **{name: facts for name, facts in loaded[-1].items() if name == "items"},
+    }
+
+
 def added(*parts: dict[str, int]) -> dict[str, int]:
     """Counts by name, summed, by name."""
     return {

@@ -5,7 +5,7 @@ import pytest
 
 from recsys_tasks.errors import NightOutOfRange, TooManyBadRows
 from recsys_tasks.steps import extract_events
-from recsys_tasks.steps.ingest import added, chunks, run_range
+from recsys_tasks.steps.ingest import added, chunks, run_range, summed
 from tests.steps.log_shop import LogShop, make_log_shop, visits
 
 
@@ -92,3 +92,13 @@ def test_a_bad_range_stops_before_the_lake_is_touched(shop):
 
 def test_counts_add_up_by_name():
     assert added({"b": 1, "a": 2}, {"b": 3}) == {"a": 2, "b": 4}
+
+
+def test_the_pieces_of_a_range_are_told_as_one(shop):
+    shop.log(*visits(3))
+    shop.products(("tent", "Tent"))
+    pieces = chunks("2026-03-01", "2026-03-03", 2)
+    loaded = [run_range(*piece, catalogue=piece is pieces[-1]) for piece in pieces]
+    told = summed(loaded)
+    assert (told["first"], told["last"], told["events"], told["read"]) == ("2026-03-01", "2026-03-03", 6, 6)
+    assert told["items"]["total"] == 1
