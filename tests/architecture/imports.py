@@ -24,7 +24,7 @@ class Import:
         return f"{self.file.relative_to(REPOSITORY)}:{self.line} imports {what}"
 
     @property
-    def library(self) -> str:
+    def distribution(self) -> str:
         return self.module.split(".")[0]
 
     @property
@@ -36,7 +36,7 @@ class Import:
     @property
     def room(self) -> str | None:
         """The room of ours that is imported, if it is one of ours."""
-        return room_of(self.target) if self.library == PACKAGE else None
+        return room_of(self.target) if self.distribution == PACKAGE else None
 
 
 def imports_of(file: Path) -> list[Import]:

@@ -64,7 +64,7 @@ def test_a_module_imports_only_what_lies_below_it(file):
 
 @pytest.mark.parametrize("file", SOURCES, ids=named)
 def test_the_product_runs_without_airflow(file):
-    broken = [found for found in imports_of(file) if found.library in {"airflow", "dags", "plugins"}]
+    broken = [found for found in imports_of(file) if found.distribution in {"airflow", "dags", "plugins"}]
     assert not broken, told(broken, "only dags/ and plugins/ know Airflow: hand plain values down instead")
 
 
@@ -78,7 +78,7 @@ def test_only_steps_and_doors_see_the_whole_settings_tree(file):
 
 @pytest.mark.parametrize("file", DAGS, ids=named)
 def test_a_dag_file_loads_nothing_heavy_while_it_is_parsed(file):
-    broken = [found for found in imports_of(file) if found.library in HEAVY and not found.lazy]
+    broken = [found for found in imports_of(file) if found.distribution in HEAVY and not found.lazy]
     assert not broken, told(
         broken, "import it inside the task body: parse time, and thread pools start after the fork"
     )
