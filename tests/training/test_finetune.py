@@ -55,6 +55,19 @@ def test_training_lowers_the_loss_and_the_result_loads_as_any_other_model(tmp_pa
     np.testing.assert_allclose(TextEncoder.load(tuned, 16, "cpu").encode(texts.to_list()), vectors, atol=1e-5)
 
 
+def test_mixed_precision_as_a_gpu_uses_it_learns_as_well(tmp_path, base, monkeypatch):
+    # bf16 emulated on the CPU: the types that meet are those of a GPU's run.
+    monkeypatch.setattr(finetune, "autocast", lambda _device: torch.autocast("cpu", dtype=torch.bfloat16))
+    folder, texts = job(tmp_path / "job", base)
+    finetune.main(folder)
+    report = finetune.read_report(folder)
+    assert report.loss_last < report.loss_first - 0.05
+    vectors = finetune.read_vectors(folder)
+    assert vectors.dtype == np.float32
+    exact = TextEncoder.load(folder / finetune.MODEL, 16, "cpu").encode(texts.to_list())
+    assert 0 < np.abs(vectors - exact).max() < 0.05
+
+
 def test_two_runs_give_the_same_weights(tmp_path, base):
     hashes = []
     for run in ("a", "b"):

@@ -1,0 +1,1 @@
+"""Measurements of the product against public peers, each reproducible by one command."""

@@ -1,0 +1,1 @@
+"""Public recommenders behind one contract, for the benchmarks (see base.py)."""
