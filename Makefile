@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
+BENCH := .venv-bench
 SHOP ?= $(or $(RECSYS_SHOP),examples/complete_journey/shop.yaml)
 NIGHT ?=
 ARGS ?=
@@ -16,7 +17,7 @@ export RECSYS_SHOP := $(SHOP)
 # Idle OpenMP threads sleep: they would spin on cores that the other processes need.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help install demo up down airflow test lint docs clean
+.PHONY: help install bench demo up down airflow test lint docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -27,6 +28,13 @@ $(STAMP): requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	touch $(STAMP)
+
+bench: $(STAMP) $(BENCH)/.installed ## make .venv-bench, the environment of the peers of `python -m benchmarks...`
+
+$(BENCH)/.installed: requirements-bench.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-bench.txt
+	touch $@
 
 demo: $(STAMP) ## run the demo shop's night through Airflow and print it (NIGHT=YYYY-MM-DD for another night)
 	@$(BIN)/python -m tools.demo $(if $(NIGHT),--night $(NIGHT))
@@ -54,6 +62,6 @@ docs: $(STAMP) ## write docs/dags.md again from the DAGs
 
 clean: ## stop the servers and remove everything that the other targets made
 	@[ ! -e $(STAMP) ] || $(BIN)/python -m tools.embedded down --all
-	rm -rf .venv .airflow .airflow-postgres .recsys .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv $(BENCH) .airflow .airflow-postgres .recsys .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find examples -name '.recsys' -type d -prune -exec rm -rf {} +
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

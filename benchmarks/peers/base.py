@@ -7,7 +7,7 @@ users, items and, where the data has them, times. ``Peer.fit`` chooses its hyper
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,7 +46,9 @@ class Log:
         for name in ("items", "times", "weights", "wanted"):
             column = getattr(self, name)
             if column is not None and len(column) != size:
-                raise DataError(f"Log.{name} has {len(column)} rows, Log.users has {size}; give one per event")
+                raise DataError(
+                    f"Log.{name} has {len(column)} rows, Log.users has {size}; give one per event"
+                )
         if not self.items_offered.is_sorted() or self.items_offered.n_unique() < len(self.items_offered):
             raise DataError("Log.items_offered must be sorted and distinct")
         if self.times is not None and size:
@@ -113,19 +115,15 @@ class Peer(Protocol):
     that the log holds for the user. What a peer has no opinion on is filled from popularity, score null.
     """
 
-    name: str
-    chosen: dict[str, Any]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def chosen(self) -> dict[str, Any]: ...
 
     def fit(self, log: Log) -> None: ...
 
     def top(self, users: pl.Series, k: int, new_only: bool) -> pl.DataFrame: ...
-
-
-@dataclass
-class Grid:
-    """Hyper-parameters to choose from: the settings to try, in the order that wins ties."""
-
-    settings: list[dict[str, Any]] = field(default_factory=list)
 
 
 Maker = Callable[[], Peer]

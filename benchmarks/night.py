@@ -1,0 +1,65 @@
+"""The product's night as of a cut: its own steps, from the pairs to the index, and what they cost."""
+
+import json
+import logging
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from benchmarks.isolated import measured
+from recsys_tasks.steps import NIGHT_STEPS
+from recsys_tasks.steps.champion import challenger_refs
+from recsys_tasks.steps.cost import Cost
+from recsys_tasks.steps.job import Job
+from recsys_tasks.workspace import write_whole
+
+log = logging.getLogger(__name__)
+
+MODEL_STEPS = NIGHT_STEPS[NIGHT_STEPS.index("build_pairs") : NIGHT_STEPS.index("build_index") + 1]
+
+
+@dataclass(frozen=True)
+class FittedNight:
+    """``refs`` name the model's artefacts; ``costs`` maps a step to its seconds and peak_mb."""
+
+    refs: dict[str, str]
+    costs: dict[str, dict[str, float]]
+    facts: dict[str, dict[str, Any]]
+
+    def seconds(self, without: tuple[str, ...] = ()) -> float:
+        return sum(cost["seconds"] for step, cost in self.costs.items() if step not in without)
+
+    def peak_mb(self, without: tuple[str, ...] = ()) -> float:
+        return max(cost["peak_mb"] for step, cost in self.costs.items() if step not in without)
+
+
+def fit_night(job: Job) -> FittedNight:
+    """Run the steps in a process of their own; what was made before is reused, and its cost remembered."""
+    return measured(run_steps, job).result
+
+
+def run_steps(job: Job) -> FittedNight:
+    costs: dict[str, dict[str, float]] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    made_by, is_old = "", True
+    for step in MODEL_STEPS:
+        with Cost() as cost:
+            told = import_module(f"recsys_tasks.steps.{step}").run(job)
+        # A step that makes nothing (the audit) looked at what stands before it.
+        made_by, is_old = told.get("artefact", made_by), told.get("reused", is_old)
+        spent = {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
+        costs[step] = _remembered(job, f"{step}-{made_by}", is_old, spent)
+        facts[step] = told
+        log.info("%s of night %s: %.0f s", step, job.night, costs[step]["seconds"])
+    return FittedNight(challenger_refs(job), costs, facts)
+
+
+def _remembered(job: Job, what: str, is_old: bool, cost: dict[str, float]) -> dict[str, float]:
+    """What a step cost when it was first done; where nothing is known of that, what it cost now."""
+    file: Path = job.workspace.home / "costs" / f"{what.replace('/', '_')}.json"
+    if is_old and file.exists():
+        known: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+        return known
+    write_whole(file, json.dumps(cost))
+    return cost

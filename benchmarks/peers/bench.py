@@ -1,0 +1,81 @@
+"""Calls the worker in the environment of `make bench` and reads back its vectors."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.peers.coded import Coded, Floats, Ints
+from recsys_tasks.errors import MissingArtefact, TrainingFailed
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PYTHON = CHECKOUT / ".venv-bench" / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Scores that are products of user vectors (U, d) and item vectors (m, d); a NaN is no opinion."""
+
+    users: pl.Series
+    items: pl.Series
+    user_vectors: Floats
+    item_vectors: Floats
+
+    def scores(self, rows: Ints) -> Floats:
+        """(B, m)."""
+        scores = self.user_vectors[rows] @ self.item_vectors.T
+        return np.where(np.isnan(scores), np.float32(-np.inf), scores)
+
+
+def events(coded: Coded) -> pl.DataFrame:
+    """What the worker reads of a log: an event a row, oldest first."""
+    weight = coded.weight.astype(np.float32)
+    return pl.DataFrame({"user": coded.user, "item": coded.item, "weight": weight})
+
+
+def call(folder: Path, request: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
+    """
+    Run the worker on a folder; it leaves its results there.
+
+    MissingArtefact where the environment has not been made, TrainingFailed where the worker failed.
+    """
+    if not PYTHON.is_file():
+        raise MissingArtefact(
+            f"{request['model']} needs an environment of its own ({PYTHON}): run `make bench`"
+        )
+    for name, frame in frames.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+    (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    done = subprocess.run(
+        [str(PYTHON), "-m", "benchmarks.peers.worker", str(folder)],
+        cwd=CHECKOUT,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise TrainingFailed(
+            f"{request['model']}: the worker ended with {done.returncode}: {done.stderr[-2_000:]}"
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Without the product's Python path; idle threads sleep."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**ours, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def factors(folder: Path, coded: Coded, name: str) -> Factors:
+    """The vectors that the worker left under a name."""
+    return Factors(
+        coded.users,
+        coded.items,
+        np.load(folder / f"users-{name}.npy").astype(np.float32),
+        np.load(folder / f"items-{name}.npy").astype(np.float32),
+    )

@@ -1,0 +1,75 @@
+"""
+The pictures of docs/quality.md, drawn in the bench environment: ``python -m benchmarks.pictures RESULTS FOLDER``.
+
+Accuracy against coverage, a point a system; and quality cut by cut, a line a system.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+Row = dict[str, Any]
+
+OURS = {"ours": "#c0392b", "ours-tower": "#e67e22", "ours-text": "#f1c40f"}
+WALKED = ("ours", "ours-tower", "ease+popularity", "als", "repeat", "popularity-7", "popularity-28")
+GREY = "#7f8c8d"
+
+
+def draw(results: Path, folder: Path) -> None:
+    """quality-coverage.png and quality-walk.png, a panel a set, from all files of ``results``/time_split."""
+    found = {
+        file.stem: json.loads(file.read_text()) for file in sorted((results / "time_split").glob("*.json"))
+    }
+    sets = {name: rows for name, rows in found.items() if isinstance(rows, list)}
+    for picture, panel in (("quality-coverage", coverage), ("quality-walk", walk)):
+        figure, axes = plt.subplots(1, len(sets), figsize=(6 * len(sets), 4.5), squeeze=False)
+        for axis, (name, rows) in zip(axes[0], sets.items(), strict=True):
+            panel(axis, rows)
+            axis.set_title(name)
+        figure.tight_layout()
+        figure.savefig(folder / f"{picture}.png", dpi=110, metadata={"Software": None})
+        plt.close(figure)
+
+
+def coverage(axis: Axes, rows: list[Row]) -> None:
+    """NDCG@10 on new items over coverage@10, pooled."""
+    for system in dict.fromkeys(row["system"] for row in rows if row["against"] is None):
+        x, y = (_value(rows, system, "test", metric) for metric in ("coverage@10", "NDCG@10"))
+        if x and y is not None:
+            axis.scatter(x, y, color=OURS.get(system, GREY), zorder=3)
+            axis.annotate(system, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+    axis.set_xscale("log")
+    axis.set_xlabel("coverage@10: share of the offer that stands in somebody's list")
+    axis.set_ylabel('NDCG@10, "new to the shopper"')
+    axis.grid(alpha=0.3)
+
+
+def walk(axis: Axes, rows: list[Row]) -> None:
+    """NDCG@10 on new items at each cut."""
+    longest = max(row["horizon"] for row in rows)
+    cuts = sorted({row["cut"] for row in rows if row["cut"] != "pooled" and row["horizon"] == longest})
+    for system in WALKED:
+        values = [_value(rows, system, f"test/{cut}", "NDCG@10") for cut in cuts]
+        if all(value is not None for value in values):
+            axis.plot(cuts, values, marker="o", color=OURS.get(system), label=system)
+    axis.set_ylabel(f'NDCG@10, "new to the shopper", {longest} days')
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+
+
+def _value(rows: list[Row], system: str, split: str, metric: str) -> float | None:
+    for row in rows:
+        if (row["system"], row["split"], row["slice"], row["metric"]) == (system, split, "new", metric):
+            return float(row["value"])
+    return None
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1]), Path(sys.argv[2]))

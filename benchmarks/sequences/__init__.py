@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks.leave_one_out``."""

@@ -1,0 +1,38 @@
+from datetime import date
+
+import polars as pl
+import pytest
+
+from benchmarks import variants
+from benchmarks.ablation import compared
+from benchmarks.metrics import METRICS
+from recsys_tasks.errors import SettingsError
+
+
+def scores(system, values):
+    """One slice's scores: a shopper a value, the same in every metric."""
+    rows = {
+        "cut": [date(2024, 1, 1)] * len(values),
+        "horizon": [28] * len(values),
+        "slice": ["new"] * len(values),
+        "target": ["new"] * len(values),
+        "system": [system] * len(values),
+        "user_id": [f"u{number}" for number in range(len(values))],
+    }
+    return pl.DataFrame(rows | dict.fromkeys(METRICS, values))
+
+
+def test_a_variant_is_compared_shopper_by_shopper_with_the_night_as_it_is():
+    base = scores("as it is: ours", [0.1, 0.5, 0.9, 0.2])
+    mine = scores("no text: ours", [0.0, 0.4, 0.8, 0.1]).sample(fraction=1, shuffle=True, seed=3)
+    rows = {row["metric"]: row for row in compared("no text", mine, base, seed=1)}
+    ahead = rows["NDCG@10"]
+    assert ahead["system"] == "no text: ours - ours"
+    assert (ahead["against"], ahead["slice"], ahead["users"]) == ("ours", "new", 4)
+    for end in ("value", "ci_low", "ci_high"):
+        assert ahead[end] == pytest.approx(-0.1), "every shopper lost the same: no spread"
+
+
+def test_a_misspelt_variant_is_told_which_there_are():
+    with pytest.raises(SettingsError, match="no such variant"):
+        variants.chosen(["no tekst"])

@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+from benchmarks import quality
+from benchmarks.quality_tables import ablation, leads, lists
+from recsys_tasks.errors import MissingArtefact, SettingsError
+
+
+def figure(system, metric, value, *, slice="new", split="test", against=None, low=0.0, high=0.0):
+    spent = {"seconds": 12.4, "peak_mb": 512.0}
+    where = {"cut": "pooled", "horizon": 28, "target": slice, "users": 9}
+    head = {"system": system, "split": split, "slice": slice, "metric": metric, "against": against}
+    return {**head, "value": value, "ci_low": low, "ci_high": high, **spent, **where}
+
+
+ROWS = [
+    figure("ours", "NDCG@10", 0.1234),
+    figure("ease", "NDCG@10", 0.1),
+    figure("ours", "NDCG@10", 0.3, slice="all"),
+    figure("ours - ease", "NDCG@10", 0.0234, against="ease", low=0.01, high=0.04),
+    figure("ours - ease", "NDCG@10", -0.001, against="ease", low=-0.02, high=0.02, split="test/2011-07-10"),
+]
+
+
+def test_a_table_of_lists_has_a_row_a_system_of_the_slice_that_is_asked_for():
+    table = lists(ROWS, "new").splitlines()
+    assert table[0] == "| system | NDCG@10 | s | MB |"
+    assert table[2:] == ["| **ours** | .1234 | 12 | 512 |", "| ease | .1000 | 12 | 512 |"]
+
+
+def test_a_lead_is_bold_where_its_interval_leaves_out_nought():
+    table = leads(ROWS, "new").splitlines()
+    assert (
+        table[0]
+        == "| ours ahead of | NDCG@10 pooled | NDCG@10 2011-07-10 | Recall@20 pooled | Recall@20 2011-07-10 |"
+    )
+    assert table[2] == "| ease | **+.0234 [+.0100, +.0400]** | -.0010 [-.0200, +.0200] |  |  |"
+
+
+def test_the_ablation_has_a_row_a_variant():
+    rows = [figure("no text: ours - ours", "NDCG@10", -0.02, against="ours", low=-0.03, high=-0.01)]
+    assert "| no text | **-.0200 [-.0300, -.0100]** |" in ablation(rows, "new")
+
+
+def page(name):
+    return f"before\n<!-- begin {name} -->\nold\n<!-- end {name} -->\nafter\n"
+
+
+def test_only_what_stands_between_the_marks_is_written_anew(tmp_path):
+    (tmp_path / "time_split").mkdir()
+    (tmp_path / "time_split" / "shop.json").write_text(json.dumps(ROWS))
+    text = quality.filled(page("lists shop new"), tmp_path)
+    assert text.startswith("before\n<!-- begin lists shop new -->\n\n| system |")
+    assert text.endswith("<!-- end lists shop new -->\nafter\n")
+    assert "old" not in text
+    assert quality.filled(text, tmp_path) == text, "a second run changes nothing"
+
+
+def test_a_block_of_an_unknown_kind_and_a_missing_file_are_told(tmp_path):
+    with pytest.raises(SettingsError, match="no table is called 'list'"):
+        quality.filled(page("list shop new"), tmp_path)
+    with pytest.raises(MissingArtefact, match=r"shop\.json does not exist"):
+        quality.filled(page("lists shop new"), tmp_path)

@@ -1,0 +1,105 @@
+"""Whole runs on the small shop, by the command line's own door."""
+
+import json
+
+import polars as pl
+import pytest
+
+from benchmarks import cold_items, night, systems, time_split
+from benchmarks.isolated import Measured
+from benchmarks.scene import Scene
+from benchmarks.systems import make
+
+PLAIN = ("popularity-7", "repeat")
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """A process of its own for each row takes seconds; what it does is tested in test_isolated.py."""
+    for module in (systems, night, cold_items):
+        monkeypatch.setattr(
+            module, "measured", lambda function, *given: Measured(function(*given), 1.0, 100.0)
+        )
+
+
+def told(file):
+    rows = json.loads(file.read_text())
+    return {(row["system"], row["split"], row["slice"], row["metric"]): row["value"] for row in rows}
+
+
+def run(shop, home, out, *more: str) -> int:
+    common = ["--shop", str(shop.file), "--home", str(home.folder.parent), "--out", str(out)]
+    return time_split.main([*common, *more])
+
+
+def test_two_cuts_of_plain_rows(shop, home, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    assert run(shop, home, out, "--cuts", "2", "--horizons", "7", "14", "--systems", *PLAIN) == 0
+    rows = told(out)
+    assert rows["repeat", "test", "all", "NDCG@10"] > rows["popularity-7", "test", "all", "NDCG@10"]
+    assert {split for _, split, _, _ in rows} >= {"test", "test/7d", "test/2026-03-31", "test/2026-03-31/7d"}
+    assert (
+        0 < rows["popularity-7", "test", "all", "coverage@10"] < rows["repeat", "test", "all", "coverage@10"]
+    )
+    scores = pl.read_parquet(tmp_path / "out.scores.parquet")
+    ndcg = scores.filter(system="repeat", slice="all", horizon=14)["NDCG@10"].mean()
+    assert rows["repeat", "test", "all", "NDCG@10"] == pytest.approx(ndcg, abs=1e-5)
+    assert set(json.loads((tmp_path / "out.run.json").read_text())["cuts"]) == {"2026-03-07", "2026-03-31"}
+    assert "NDCG@10" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_ours_is_the_night_and_a_second_run_makes_nothing_again(shop, home, tmp_path):
+    files = [tmp_path / "one.json", tmp_path / "two.json"]
+    for file in files:
+        assert (
+            run(shop, home, file, "--cut", "2026-03-17", "--systems", "ours", "ours-tower", "popularity-7")
+            == 0
+        )
+    rows = told(files[0])
+    assert files[0].read_text() == files[1].read_text()
+    assert rows["ours", "test", "all", "NDCG@10"] > rows["popularity-7", "test", "all", "NDCG@10"]
+    assert ("ours - popularity-7", "test", "new", "NDCG@10") in rows
+    seconds = {row["system"]: row["seconds"] for row in json.loads(files[0].read_text())}
+    assert seconds["ours"] > seconds["ours-tower"] > seconds["popularity-7"] == 1.0
+
+
+@pytest.mark.slow
+def test_cold_items_are_ranked_and_their_share_is_told(shop, home, tmp_path):
+    out = tmp_path / "cold.json"
+    common = ["--shop", str(shop.file), "--home", str(home.folder.parent), "--out", str(out)]
+    assert (
+        cold_items.main([*common, "--cut", "2026-03-17", "--folds", "4", "--systems", "ours", "popularity-7"])
+        == 0
+    )
+    rows = told(out)
+    assert rows["ours", "test", "cold among cold", "Recall@50"] == 1  # 30 items in the fold
+    assert rows["popularity-7", "test", "new", "share of impressions@10"] == 0
+    assert 0.2 < rows["ours", "test", "new", "share of offer"] < 0.3
+    assert ("ours - popularity-7", "test", "cold among all", "Recall@50") in rows
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (["--cut", "2027-01-01"], 3),
+        (["--set", "towers.dimm=3"], 2),
+        (["--systems", "ourz"], 2),
+        (["--horizons", "0"], 2),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_the_errors_code(shop, home, tmp_path, capsys, wrong, code):
+    assert run(shop, home, tmp_path / "out.json", *wrong) == code
+    assert {2: "SettingsError", 3: "NightOutOfRange"}[code] in capsys.readouterr().err
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_lists_that_were_made_are_found_again(home):
+    scene, users = Scene(home.job(home.last.date())), pl.Series(["c0001", "c0002"])
+    first, second = (make("repeat", scene, users, None) for _ in range(2))
+    assert first.lists["all"].equals(second.lists["all"])
+    assert first.seconds == second.seconds
+    folder = home.folder / "lists" / str(scene.job.night)
+    assert len(list(folder.glob("repeat-*"))) == 1
+    make("repeat", scene, users.head(1), None)
+    assert len(list(folder.glob("repeat-*"))) == 2
