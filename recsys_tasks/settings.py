@@ -10,7 +10,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -19,6 +19,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -33,6 +35,14 @@ from recsys_tasks.shop_yaml import explain, read_shop
 
 SHOP_VARIABLE = "RECSYS_SHOP"
 ENVIRONMENT_NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
+
+CandidateSource = Literal[
+    "repeat", "retrieval", "neighbours", "new_items", "category", "segment", "popular", "popular_28"
+]
+CANDIDATE_SOURCES: tuple[CandidateSource, ...] = get_args(CandidateSource)
+FeatureGroup = Literal[
+    "tower", "text", "neighbours", "source", "own", "category", "brand", "shopper", "price", "item"
+]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 EventType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -218,32 +228,59 @@ class EncoderSettings(Section):
 
 class TowerSettings(Section):
     dim: PositiveInt = 128
-    epochs: PositiveInt = 4
+    epochs: PositiveInt = 3
     warm_epochs: PositiveInt = 2
     """Epochs when the night starts from the towers of an earlier night."""
     batch_examples: PositiveInt = 512
     learning_rate: PositiveFloat = 3e-3
+    user: Literal["mean", "transformer"] = "mean"
+    """What makes a shopper of the history: a mean with time decay, or a causal transformer over the last 50 items."""
     half_lives_days: list[PositiveFloat] = Field(default=[30.0, 180.0], min_length=1)
     """The shopper's history is a decayed bag of items, once per half-life."""
     history_events: PositiveInt = 400
     similarity: Literal["dot", "cosine"] = "dot"
+    learn_temperature: bool = True
+    """Cosine only; where false the scale stays at its start of 12."""
+    text: bool = True
+    """Whether the text vector is a part of an item; without it an item that training never saw has none."""
     negatives: PositiveInt = 2048
+    """Drawn for each batch, ~ count ** .5; a vocabulary below 5,000 items is taken whole."""
+    logq: Share = 1.0
+    """Strength of the correction for drawing popular items more often."""
     example_half_life_days: PositiveFloat = 180.0
     input_dropout: Share = 0.2
     id_dropout: Share = 0.2
-    """Share of item ids hidden in training, so that an item without history works from its text."""
-    popularity_days: list[PositiveInt] = Field(default=[7, 28], min_length=1)
+    """Share of item ids hidden in training, so that an item without history works from its text; 1: no ids."""
+    popularity_days: list[PositiveInt] = [7, 28]
+    """Windows of the popularity in the score; empty: no popularity."""
     targets: Literal["all", "new"] = "all"
     """What an example's positives are: all that the shopper took, or only what was new to the shopper."""
     max_examples: PositiveInt = 24_000
     """Examples of an epoch; where there are more, they are drawn anew each epoch, newer ones more often."""
+    launch_prior: bool = True
+    """An item that nobody took yet counts as popular as earlier launches of its category were in their first days."""
+    neighbour_rank: NonNegativeInt = 128
+    """Width of the neighbour model (EASE) that stands beside the learned vectors; 0 leaves it out."""
+    neighbour_weight: NonNegativeFloat = 0.5
+    """How much it counts, in logits per standard deviation of its scores."""
+    neighbour_items: PositiveInt = 5_000
+    """The items it knows, those touched most; time grows with the cube, memory with the square."""
+    neighbour_half_life_days: PositiveFloat = 180.0
 
 
 class RankerSettings(Section):
     every_nights: PositiveInt = 7
-    days: PositiveInt = 28
+    days: PositiveInt = 56
     """The ranker learns on this many days before train_until, from a base tower that saw none of them."""
+    label_days: PositiveInt = 28
+    """Each cut within those days is labelled by what was taken in this many days behind it."""
+    enough_taken: PositiveInt = 10_000
+    """Where fewer items were taken in all labels together, days and labels become 2, 4 or 8 times as long."""
     trees: PositiveInt = 250
+    sources: list[CandidateSource] = list(CANDIDATE_SOURCES)
+    """Where candidates come from; leave a name out and its source is off."""
+    without_features: list[FeatureGroup] = []
+    """Groups of features that the ranker does not look at."""
     per_source: PositiveInt = 100
     """Candidates of each source."""
     history_items: PositiveInt = 250

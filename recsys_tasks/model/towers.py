@@ -1,24 +1,24 @@
 """
 The two towers as they are used: vectors of items and of shoppers whose product is the score.
 
-score(user, item) = scale * u.v + sum_k gain_k * log1p(buyers of the item in window k)
+score(user, item) = scale * u.v + weight * n.t + sum_k gain_k * log1p(buyers of the item in window k)
 
-The second term says "this sells now"; it needs no own index, because it folds into one more dimension: the item's
-row is (v, second term), the user's row is (scale * u, 1). A shopper without history has u = 0 and so ranks by
-popularity alone.
+The second term is a neighbour model (EASE) in factors (``model.factors``): n is a decayed bag of what the items of the
+history give, t what the item takes; it knows which items go together, however rarely they are bought, and costs no
+training. The third says "this sells now". Neither needs an own index: the item's row is (v, t, third term), the
+user's row is (scale * u, weight * n, 1). A shopper without history has u = n = 0 and so ranks by popularity alone.
 
 v = id vector + attribute vectors + text @ projection; an item the training never saw borrows the first two from
-its nearest texts. u = W [bag; bag; ...] + b, one decayed bag of the same item vectors a half-life. How the numbers are
-learned is ``training.towers``; here is only numpy, so that a night's later steps need no torch.
+its nearest texts. u = W [bag; bag; ...] + b, one decayed bag of the same item vectors a half-life (or W times what a
+causal transformer makes of the history). How the numbers are learned is ``training.towers``; here is only numpy, so
+that a night's later steps need no torch.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from scipy.sparse import csr_matrix
 from recsys_tasks.errors import MissingArtefact, SchemaMismatch
 from recsys_tasks.model.cold import borrow
 from recsys_tasks.model.histories import Bags, Histories, microseconds
+from recsys_tasks.model.launches import Launches
+from recsys_tasks.model.popularity import popularity_matrix
+from recsys_tasks.model.tower_parts import FORMAT, TowerFacts, TowerTensors, own_parts
 from recsys_tasks.workspace import write_whole
 
 Floats = npt.NDArray[np.float32]
@@ -37,68 +40,7 @@ Ints = npt.NDArray[np.int64]
 FACTS = "towers.json"
 TENSORS = "towers.safetensors"
 ITEMS = "items.parquet"
-ATTRIBUTES = ("category", "brand")
-# Raise it whenever the same tensors would score differently: towers of an earlier night (the champion) must not be
-# read with a meaning they were not fitted for.
-FORMAT = 2
 USERS_AT_ONCE = 4096
-
-
-@dataclass(frozen=True, kw_only=True)
-class TowerFacts:
-    """What must be known to use the tensors."""
-
-    half_lives_days: list[float]
-    history_events: int
-    popularity_days: list[int]
-    similarity: str
-    event_weights: dict[str, float]
-    until: str
-    """Weights were fitted on events before this instant (ISO)."""
-    format: int = FORMAT
-    attribute_values: dict[str, list[str]] = field(default_factory=dict)
-    """Attribute -> its values; value ``i`` has row ``i + 1`` of the attribute's table, row 0 is "unknown"."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TowerTensors:
-    """The learned numbers. V items of the vocabulary, D width, T text width, H half-lives, P popularity windows."""
-
-    ids: Floats
-    """(V, D)"""
-    text: Floats
-    """(T, D): text vector -> its part of the item vector."""
-    user_weight: Floats
-    """(H * D, D)"""
-    user_bias: Floats
-    """(D,)"""
-    gains: Floats
-    """(P,)"""
-    scale: Floats
-    """(1,)"""
-    warm_text: npt.NDArray[np.float16]
-    """(R, T): the distinct texts of the vocabulary, half precision; what cold items borrow from."""
-    warm_ids: Floats
-    """(R, D): the mean id and attribute vector of each."""
-    attributes: dict[str, Floats] = field(default_factory=dict)
-    """Attribute -> (values + 1, D)"""
-    attribute_codes: dict[str, Ints] = field(default_factory=dict)
-    """Attribute -> (V,): its row for each item of the vocabulary."""
-
-    def flat(self) -> dict[str, npt.NDArray[Any]]:
-        named = {name: value for name, value in vars(self).items() if not isinstance(value, dict)}
-        named |= {f"attribute.{name}": table for name, table in self.attributes.items()}
-        named |= {f"codes.{name}": codes for name, codes in self.attribute_codes.items()}
-        return {name: np.ascontiguousarray(named[name]) for name in sorted(named)}
-
-    @classmethod
-    def of_flat(cls, flat: Mapping[str, npt.NDArray[Any]]) -> "TowerTensors":
-        plain = {name: value for name, value in flat.items() if "." not in name}
-        return cls(**plain, attributes=_under("attribute.", flat), attribute_codes=_under("codes.", flat))
-
-
-def _under(prefix: str, flat: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {name.removeprefix(prefix): value for name, value in flat.items() if name.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -110,9 +52,14 @@ class TowerModel:
     tensors: TowerTensors
 
     @property
-    def dim(self) -> int:
-        """Width of ``u`` and ``v``; the folded rows have one more."""
+    def width(self) -> int:
+        """Width of ``u`` and ``v``."""
         return int(self.tensors.ids.shape[1])
+
+    @property
+    def dim(self) -> int:
+        """Width of (v, t); the folded rows have one more, for popularity."""
+        return self.width + int(self.tensors.near_taken.shape[1])
 
     @property
     def text_dim(self) -> int:
@@ -142,16 +89,30 @@ class TowerModel:
             )
         return TowerFacts(**stored)
 
+    def popularity(
+        self, events: pl.DataFrame, as_of: datetime, item_ids: pl.Series, items: pl.DataFrame
+    ) -> Floats:
+        """(n, P): log1p of the buyers in each window before ``as_of``; launches by the ``category`` in ``items``."""
+        facts = self.facts
+        matrix = popularity_matrix(events, as_of, item_ids, facts.popularity_days, facts.event_weights)
+        if not facts.launch_prior:
+            return matrix
+        past = events.filter(pl.col("occurred_at") < as_of)
+        launches = Launches.of(past, item_ids, items, facts.popularity_days, facts.event_weights)
+        return launches.complete(matrix, microseconds(as_of))
+
     def item_matrix(self, item_ids: pl.Series, text: Floats, popularity: Floats) -> Floats:
         """
-        (n, dim + 1): item vectors with the popularity term as the last dimension.
+        (n, dim + 1): item vectors, neighbour factors, and the popularity term as the last dimension.
 
         ``text`` (n, T) holds the items' text vectors, a zero row where there is none; ``popularity`` (n, P) is
-        ``popularity_matrix`` over ``facts.popularity_days`` as of the instant that is scored.
+        ``self.popularity`` as of the instant that is scored.
         """
         self._check_text(text)
         last = popularity.astype(np.float32) @ self.tensors.gains
-        return np.column_stack([self._vectors(item_ids, text), last]).astype(np.float32)
+        codes = self._codes(item_ids)
+        near = self._near(codes, text, self.tensors.near_taken)
+        return np.column_stack([self._vectors(codes, text), near, last]).astype(np.float32)
 
     def user_matrix(
         self, users: pl.Series, events: pl.DataFrame, as_of: datetime, item_ids: pl.Series, text: Floats
@@ -167,42 +128,70 @@ class TowerModel:
         used = item_ids.is_in(past["item_id"].unique().implode())
         item_ids, text = item_ids.filter(used), text[used.to_numpy()]
         histories = Histories.collect(past, users, item_ids, self.facts.event_weights)
-        vectors = self._vectors(item_ids, text)
+        codes = self._codes(item_ids)
+        vectors, near = self._vectors(codes, text), self._near(codes, text, self.tensors.near_given)
         rows = [
             self._user_rows(
-                histories, np.arange(start, min(start + USERS_AT_ONCE, len(users))), as_of, vectors
+                histories, np.arange(start, min(start + USERS_AT_ONCE, len(users))), as_of, vectors, near
             )
             for start in range(0, len(users), USERS_AT_ONCE)
         ]
         return np.concatenate(rows) if rows else np.zeros((0, self.dim + 1), dtype=np.float32)
 
-    def _user_rows(self, histories: Histories, users: Ints, as_of: datetime, vectors: Floats) -> Floats:
+    def _user_rows(
+        self, histories: Histories, users: Ints, as_of: datetime, vectors: Floats, near: Floats
+    ) -> Floats:
         until = np.full(len(users), microseconds(as_of))
         ends = histories.ends(users, until)
         facts = self.facts
-        bags = histories.bags(users, ends, until, facts.half_lives_days, facts.history_events)
-        return np.column_stack([self.scaled_users(bags, vectors), np.ones(len(users))]).astype(np.float32)
+        half_lives = [*facts.half_lives_days, facts.near_half_life_days]
+        bags = histories.bags(users, ends, until, half_lives, facts.history_events)
+        last = csr_matrix((bags.values[-1], bags.items, bags.offsets), shape=(len(users), len(near))) @ near
+        taste = Bags(bags.offsets, bags.items, bags.values[:-1])
+        parts = [self.scaled_users(taste, vectors), last, np.ones(len(users))]
+        return np.column_stack(parts).astype(np.float32)
 
     def scaled_users(self, bags: Bags, vectors: Floats) -> Floats:
         """scale * u for rows of bags over item ``vectors``; a row without history is zero."""
-        shape = (len(bags.lengths), len(vectors))
-        means = [
-            csr_matrix((value, bags.items, bags.offsets), shape=shape) @ vectors for value in bags.values
-        ]
-        u = np.concatenate(means, axis=1) @ self.tensors.user_weight + self.tensors.user_bias
+        u = self._read(bags, vectors) @ self.tensors.user_weight + self.tensors.user_bias
         if self.facts.similarity == "cosine":
             u = unit_rows(u)
         known = (bags.lengths > 0)[:, None]
         return np.asarray(u * known * self.tensors.scale, dtype=np.float32)
 
-    def _vectors(self, item_ids: pl.Series, text: Floats) -> Floats:
-        vectors = self._own_parts(item_ids, text) + text @ self.tensors.text
+    def _read(self, bags: Bags, vectors: Floats) -> Floats:
+        """What the user tower's last layer is applied to: a decayed mean a half-life, or a transformer's output."""
+        if self.facts.user == "transformer":
+            from recsys_tasks.model.causal_users import causal_rows
+
+            return causal_rows(self.tensors.causal, bags, vectors)
+        shape = (len(bags.lengths), len(vectors))
+        means = [
+            csr_matrix((value, bags.items, bags.offsets), shape=shape) @ vectors for value in bags.values
+        ]
+        return np.concatenate(means, axis=1)
+
+    def _vectors(self, codes: Ints, text: Floats) -> Floats:
+        vectors = self._own_parts(codes, text) + text @ self.tensors.text
         return unit_rows(vectors) if self.facts.similarity == "cosine" else vectors.astype(np.float32)
 
-    def _own_parts(self, item_ids: pl.Series, text: Floats) -> Floats:
+    def _near(self, codes: Ints, text: Floats, factors: Floats) -> Floats:
+        """(n, F) neighbour factors: borrowed where training never saw the item, zeros where it saw too little."""
+        known = self.tensors.near_codes
+        rows = np.zeros((len(codes), factors.shape[1]), np.float32)
+        if len(known):
+            place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+            has = known[place] == codes
+            rows[has] = factors[place[has]]
+            cold = np.flatnonzero(codes < 0)
+            rows[cold] = borrow(text[cold], self.near_text, factors)
+        return rows
+
+    def _own_parts(self, codes: Ints, text: Floats) -> Floats:
         """Id and attribute vectors; borrowed where training never saw the item."""
-        codes = self._codes(item_ids)
-        own = self.own[np.maximum(codes, 0)] if len(self.own) else np.zeros((len(text), self.dim), np.float32)
+        own = (
+            self.own[np.maximum(codes, 0)] if len(self.own) else np.zeros((len(text), self.width), np.float32)
+        )
         cold = np.flatnonzero(codes < 0)
         own[cold] = borrow(text[cold], self.warm_text, self.tensors.warm_ids)
         return own
@@ -211,6 +200,11 @@ class TowerModel:
     def warm_text(self) -> Floats:
         """(R, T): the distinct texts of the vocabulary in single precision."""
         return self.tensors.warm_text.astype(np.float32)
+
+    @cached_property
+    def near_text(self) -> Floats:
+        """(m, T): the text of each item that has neighbour factors."""
+        return self.warm_text[self.tensors.near_texts]
 
     @cached_property
     def own(self) -> Floats:
@@ -229,14 +223,6 @@ class TowerModel:
                 f"text vectors have shape {text.shape}, these towers expect (items, {self.text_dim}): "
                 "use the vectors of the encoder they were fitted with"
             )
-
-
-def own_parts(ids: Floats, attributes: Mapping[str, Floats], codes: Mapping[str, Ints]) -> Floats:
-    """Id vectors plus the vectors of each item's attributes."""
-    own = ids.copy()
-    for name in sorted(attributes):
-        own += attributes[name][codes[name]]
-    return own
 
 
 def unit_rows(matrix: Floats) -> Floats:

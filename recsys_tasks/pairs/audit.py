@@ -6,7 +6,7 @@ well. A rule is pure; the step ``audit_time`` reads the files and stops the nigh
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -35,6 +35,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class LearningCut:
+    """Candidates are made as of ``at`` and labelled by what was taken from then until ``until``."""
+
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Evidence:
     """
     Everything tonight's training would see.
@@ -42,6 +50,7 @@ class Evidence:
     ``snapshot`` is the shop as of the night's end; the frames are the artefact ``pairs``. ``models`` maps the name of
     each earlier artefact that the night looks at (``towers/2017-12-02/8c1f...``) to the names of what it was made from;
     ``fitted_until`` tells, for those that training starts from and their ancestors, up to where each saw the log.
+    ``ranker_cuts`` are the instants that the ranker is to learn from.
     """
 
     night: Night
@@ -51,6 +60,7 @@ class Evidence:
     examples: pl.DataFrame
     models: Mapping[str, Iterable[str]] = field(default_factory=dict)
     fitted_until: Mapping[str, datetime] = field(default_factory=dict)
+    ranker_cuts: Sequence["LearningCut"] = ()
 
     @property
     def train_until(self) -> datetime:
@@ -134,6 +144,27 @@ def models_from_the_future(evidence: Evidence) -> Iterable[Finding]:
     ]
 
 
+def ranker_in_the_window(evidence: Evidence) -> Iterable[Finding]:
+    """A cut whose labels lie in the days that the gate keeps for itself, or that has none."""
+    return labels_in_the_window(evidence.ranker_cuts, evidence.train_until)
+
+
+def labels_in_the_window(cuts: Iterable[LearningCut], train_until: datetime) -> list[Finding]:
+    """The ranker's cuts that see anything at or after ``train_until``, or that end before they begin."""
+    instant = pl.Datetime("us", "UTC")
+    rows = pl.DataFrame(
+        [(cut.at, cut.until) for cut in cuts],
+        schema={"cut": instant, "labels_until": instant},
+        orient="row",
+    )
+    return [
+        *_found("ranker labels inside the gate's window", rows.filter(pl.col("labels_until") > train_until)),
+        *_found(
+            "ranker cut without days for its labels", rows.filter(pl.col("labels_until") <= pl.col("cut"))
+        ),
+    ]
+
+
 def targets_in_their_history(evidence: Evidence) -> Iterable[Finding]:
     """A target the history already holds: it did not happen after the cut, or is called new and is not."""
     targets = evidence.examples.explode("positive_ids", "is_new").rename({"positive_ids": "item_id"})
@@ -164,6 +195,7 @@ RULES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "training_in_the_window": training_in_the_window,
     "items_from_the_future": items_from_the_future,
     "models_from_the_future": models_from_the_future,
+    "ranker_in_the_window": ranker_in_the_window,
     "targets_in_their_history": targets_in_their_history,
     "unstable_order": unstable_order,
     "negatives_that_are_own": negatives_that_are_own,

@@ -1,10 +1,12 @@
 """What is known of each item as of an instant, as one array a column: what the features look up."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
+from recsys_tasks.model.popularity import DAY_US
 from recsys_tasks.recommend.log import Floats, Ints, Log
 from recsys_tasks.recommend.popularity import buyers_within
 
@@ -19,6 +21,9 @@ class ItemFacts:
     buyers_7: Floats
     buyers_28: Floats
     buyers_90: Floats
+    # Of them, those who took it for the first time in the last 7 and 28 days, log1p.
+    first_7: Floats
+    first_28: Floats
     # How the last 7 days compare with the last 28: above 0 is rising.
     trend: Floats
     # Share of the last 90 days' buyers who came back for the item on another day.
@@ -26,6 +31,8 @@ class ItemFacts:
     # Days since anybody's first and newest event (nan: nobody touched it).
     age: Floats
     idle: Floats
+    # Days since the launch: by the catalogue's date, else by the first event (nan: neither).
+    launched: Floats
     # The catalogue's price, or the mean value of the item's events where it has none.
     price: Floats
     category: Ints
@@ -36,7 +43,7 @@ class ItemFacts:
     category_buyers: Floats
 
     @classmethod
-    def of(cls, items: pl.DataFrame, log: Log) -> "ItemFacts":
+    def of(cls, items: pl.DataFrame, log: Log, as_of: datetime) -> "ItemFacts":
         n = len(items)
         week, month, quarter = (buyers_within(log, days, n) for days in (7.0, 28.0, REPEAT_DAYS))
         category, categories = _codes(items["category"])
@@ -46,10 +53,13 @@ class ItemFacts:
             buyers_7=_log1p(week),
             buyers_28=_log1p(month),
             buyers_90=_log1p(quarter),
+            first_7=_log1p(_first_buyers(log, 7.0, n)),
+            first_28=_log1p(_first_buyers(log, 28.0, n)),
             trend=np.log((4.0 * week + 1.0) / (month + 1.0)).astype(np.float32),
             returning=_returning(log, quarter),
             age=age,
             idle=idle,
+            launched=_launched(items, age, as_of),
             price=_price(items, log),
             category=category,
             categories=categories,
@@ -80,6 +90,17 @@ def _returning(log: Log, quarter: Ints) -> Floats:
     return (again / np.maximum(quarter, 1)).astype(np.float32)
 
 
+def _first_buyers(log: Log, days: float, n: int) -> Ints:
+    """(n,) shoppers whose first target event with the item lies within the last ``days`` days."""
+    taken = log.is_target & (log.item >= 0)
+    pair = log.user[taken] * n + log.item[taken]
+    recent = log.within(days)[taken]
+    # A shopper's rows stand oldest first: a pair's first row is the first event.
+    order = np.argsort(pair, kind="stable")
+    begins = order[np.flatnonzero(np.diff(pair[order], prepend=-1))]
+    return np.bincount(log.item[taken][begins[recent[begins]]], minlength=n)
+
+
 def _ages(log: Log, n: int) -> tuple[Floats, Floats]:
     known = log.item >= 0
     age, idle = np.full(n, -np.inf, np.float32), np.full(n, np.inf, np.float32)
@@ -88,6 +109,12 @@ def _ages(log: Log, n: int) -> tuple[Floats, Floats]:
     age[~np.isfinite(age)] = np.nan
     idle[~np.isfinite(idle)] = np.nan
     return age, idle
+
+
+def _launched(items: pl.DataFrame, age: Floats, as_of: datetime) -> Floats:
+    since = items.select((pl.lit(as_of) - pl.col("available_from")).dt.total_microseconds() / DAY_US)
+    dated = since.to_series().fill_null(float("nan")).to_numpy().astype(np.float32)
+    return np.where(np.isnan(dated), age, dated).astype(np.float32)
 
 
 def _price(items: pl.DataFrame, log: Log) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.lake.snapshot import Snapshot
+from recsys_tasks.model.neighbours import Neighbours
 from recsys_tasks.recommend.catalogue import ItemFacts
 from recsys_tasks.recommend.log import Bools, Ints, Log, positions, read_log
 from recsys_tasks.recommend.popularity import Popularity
@@ -60,8 +61,34 @@ class Context:
         return Popularity.of(self.log, self.allowed)
 
     @cached_property
+    def month(self) -> Ints:
+        """Positions of the allowed items that sold in 28 days, most buyers first, ties by item_id."""
+        buyers = self.facts.buyers_28
+        order = np.argsort(-buyers, kind="stable")
+        return order[self.allowed[order] & (buyers[order] > 0)]
+
+    @cached_property
     def facts(self) -> ItemFacts:
-        return ItemFacts.of(self.snapshot.items, self.log)
+        return ItemFacts.of(self.snapshot.items, self.log, self.snapshot.as_of)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Which items belong together, by counts as of the snapshot."""
+        return Neighbours.fit(self.snapshot.events, self.snapshot.as_of, self.weights)
+
+    @property
+    def neighbour_count(self) -> int:
+        return len(self.neighbours.item_ids)
+
+    @cached_property
+    def neighbour_places(self) -> Ints:
+        """(m,) positions of the neighbours' items; -1 where the catalogue lacks one."""
+        return positions(self.neighbours.item_ids, self.items)
+
+    @cached_property
+    def neighbour_column(self) -> Ints:
+        """(n,) the column that each item has among the neighbours; -1 where it has none."""
+        return positions(self.items, self.neighbours.item_ids)
 
     def users(self, ids: pl.Series) -> Ints:
         """Positions of shoppers in the log; -1 for one without events."""

@@ -1,8 +1,9 @@
 """
 The ladder below a shopper's own model: what fills a list that is empty or short.
 
-Rungs: own model -> popular in 7 days -> popular in 28 days -> popular ever -> the rest of the catalogue. A rung
-for the shopper's segment belongs between the first two, once shops have segments.
+Rungs: own model -> the shopper's segment -> popular in 7 days -> popular in 28 days -> popular ever -> the rest of the
+catalogue. One event is enough for the first two (its text says what the shopper likes, before any count does): they
+are candidate sources, so a row's source tells its rung. A shopper without any starts at the third.
 """
 
 import numpy as np

@@ -42,8 +42,9 @@ class Log:
 
     def rows_of(self, users: Ints) -> tuple[Ints, Ints]:
         """(place in ``users``, row) of every event of the given shoppers; -1 stands for one without events."""
-        known = np.where(users < 0, 0, users)
-        lengths = np.where(users < 0, 0, self.start[known + 1] - self.start[known])
+        # One more bound, so that a log without shoppers can be asked for the first of them.
+        start, known = np.append(self.start, self.start[-1]), np.where(users < 0, 0, users)
+        lengths = np.where(users < 0, 0, start[known + 1] - start[known])
         places = np.repeat(np.arange(len(users)), lengths)
         offsets = np.arange(len(places)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return places, np.repeat(self.start[known], lengths) + offsets

@@ -58,7 +58,7 @@ class PopularModel:
         return self
 
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
-        rows = popular.propose(shoppers, limit, new_only)
+        rows = popular.first(shoppers, limit, new_only)
         return Ranked.of(rows, popular.NAME)
 
 
@@ -73,5 +73,5 @@ class RepeatModel:
         return self
 
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
-        rows = repeat.propose(shoppers, limit, new_only)
+        rows = repeat.own(shoppers, limit, new_only)
         return Ranked.of(rows, repeat.NAME)

@@ -1,5 +1,6 @@
 """Items proposed for shoppers: what candidate sources give and models return."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,3 +40,13 @@ def rank_within(group: Ints) -> Ints:
 
 def nothing() -> Proposals:
     return Proposals(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+def joined(parts: Sequence[Proposals]) -> Proposals:
+    """Rows of different shoppers, by shopper; a shopper's rows keep their order."""
+    parts = [nothing(), *parts]
+    shopper = np.concatenate([part.shopper for part in parts])
+    order = np.argsort(shopper, kind="stable")
+    item = np.concatenate([part.item for part in parts])
+    score = np.concatenate([part.score for part in parts])
+    return Proposals(shopper[order], item[order], score[order])

@@ -87,9 +87,17 @@ class Ranker:
 
 
 def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> lightgbm.Booster:
-    """Settings measured to win; the same rows and seed give the same trees, bit for bit."""
+    """
+    Settings measured to win; the same rows and seed give the same trees, bit for bit.
+
+    Features of the groups in ``without_features`` are blank here; no tree asks for them, so they may be filled later.
+    """
     data = lightgbm.Dataset(
-        groups.values, groups.labels, group=groups.sizes, feature_name=list(NAMES), free_raw_data=True
+        _without(groups.values, settings.without_features),
+        groups.labels,
+        group=groups.sizes,
+        feature_name=list(NAMES),
+        free_raw_data=True,
     )
     return lightgbm.train(
         {
@@ -111,6 +119,15 @@ def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> lightgbm
         data,
         num_boost_round=settings.trees,
     )
+
+
+def _without(values: Floats, left_out: Sequence[str]) -> Floats:
+    hidden = [number for number, name in enumerate(NAMES) if name.partition("_")[0] in left_out]
+    if not hidden:
+        return values
+    values = values.copy()
+    values[:, hidden] = np.nan
+    return values
 
 
 def _threads(rows: int) -> int:

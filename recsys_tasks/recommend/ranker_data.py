@@ -8,35 +8,42 @@ exactly as those of a night do: by the same code, from a snapshot as of the cut.
 import numpy as np
 import polars as pl
 
+from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.features import features
 from recsys_tasks.recommend.log import Bools, Ints, positions
 from recsys_tasks.recommend.night_model import OpenedNight
+from recsys_tasks.recommend.pool import pool_of
 from recsys_tasks.recommend.proposals import Proposals
 from recsys_tasks.recommend.ranker import Groups
 from recsys_tasks.recommend.shoppers import Shoppers, found
+from recsys_tasks.settings import RankerSettings
 
 # Candidates kept in a group beside those that were taken: enough to learn an order from, a quarter of the rows.
 NEGATIVES = 120
 
 
-def groups_at(
-    opened: OpenedNight, taken: pl.DataFrame, *, new_only: bool, max_users: int, seed: int
-) -> Groups | None:
+def learners(opened: OpenedNight, taken: pl.DataFrame, max_users: int, seed: int) -> Batch:
     """
-    The training groups of the cut that the model looks at; none where nobody took a candidate.
+    At most ``max_users`` of those who took something, as the model sees them at its cut.
 
     ``taken`` has user_id and item_id: the target events of the days behind the cut.
     """
-    shoppers = Shoppers(opened.context, sample_users(taken["user_id"], max_users, seed))
-    vectors = opened.users(shoppers)
-    pool = opened.pool(shoppers, vectors, new_only).rows
-    label = found(_keys(shoppers, taken), shoppers.key(pool.shopper, pool.item))[1]
-    kept = _kept(pool, label, seed)
+    users = sample_users(taken["user_id"], max_users, seed)
+    return Batch(Shoppers(opened.sight.context, users), opened.sight)
+
+
+def groups_of(
+    batch: Batch, settings: RankerSettings, taken: pl.DataFrame, *, new_only: bool, seed: int
+) -> Groups | None:
+    """The training groups of a batch of learners; none where nobody took a candidate."""
+    shoppers, pool = batch.shoppers, pool_of(batch, settings, new_only)
+    label = found(_keys(shoppers, taken), shoppers.key(pool.rows.shopper, pool.rows.item))[1]
+    kept = _kept(pool.rows, label, seed)
     if not kept.any():
         return None
     # Over the whole pool, since ranks are features; the sample is taken afterwards.
-    values = features(pool, shoppers, vectors, opened.items)
-    sizes = np.unique(pool.shopper[kept], return_counts=True)[1]
+    values = features(pool, batch)
+    sizes = np.unique(pool.rows.shopper[kept], return_counts=True)[1]
     return Groups(values[kept], label[kept].astype(np.int64), sizes)
 
 

@@ -11,6 +11,7 @@ from recsys_tasks.errors import LeakFound, MissingArtefact
 from recsys_tasks.pairs.audit import REF, Evidence, audit
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import starting_points, train_until
+from recsys_tasks.steps.ranker_cuts import plans
 from recsys_tasks.workspace import Artefact, Facts
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def _evidence(job: Job) -> Evidence:
         examples=pl.read_parquet(pairs.path / "examples.parquet"),
         models=_made_from(job, [*starts, *_champion_refs(job)]),
         fitted_until=_fitted_until(job, _made_from(job, starts)),
+        ranker_cuts=[cut for plan in plans(job.night, job.settings.ranker) for cut in plan],
     )
 
 

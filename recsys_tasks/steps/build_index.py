@@ -9,6 +9,7 @@ from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.index.index import KIND, ItemIndex
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.shoppers import Shoppers
 from recsys_tasks.steps.champion import recommender
@@ -66,9 +67,10 @@ def _build(job: Job, towers: Artefact, vectors: Artefact) -> tuple[ItemIndex, fl
     context = recommender(job, model, snapshot).context
     if not context.allowed.any():
         raise EmptyPartition(f"night {job.night}: the rules leave no item to recommend: {context.dropped}")
-    opened = model.at(context)
-    index = opened.fresh_index()
-    recall = index.self_check(opened.users(Shoppers(context, _sample(snapshot.events, job.settings.seed))))
+    sight = model.at(context).sight
+    index = sight.fresh_index()
+    some = Shoppers(context, _sample(snapshot.events, job.settings.seed))
+    recall = index.self_check(Batch(some, sight).users)
     log.info("%d items of width %d; recall against exact search %.4f", len(index), index.dim, recall)
     return index, round(recall, 6)
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.evaluate.gate import CHALLENGER, CHAMPION, POPULAR
+from recsys_tasks.recommend.candidates import SHOPWIDE
 from recsys_tasks.recommend.model import Model
 from recsys_tasks.recommend.recommend import Recommender, counts_by_source
 from recsys_tasks.schema import Recommendations
@@ -90,7 +91,7 @@ def _stream(made: Recommender, job: Job, folder: Path) -> Facts:
         batch.write_parquet(parts[-1])
         sources += counts_by_source(batch)
         rows += len(batch)
-        alone = batch.group_by("user_id").agg((pl.col("source") == "popular").all())["source"]
+        alone = batch.group_by("user_id").agg(pl.col("source").is_in(SHOPWIDE).all())["source"]
         shoppers, fallback = shoppers + len(alone), fallback + int(alone.sum())
         log.info("%d of %d shoppers", shoppers, len(users))
     pl.scan_parquet(parts).sink_parquet(folder / LISTS)

@@ -6,4 +6,11 @@ COMMON = ("calendar", "lake", "schema")
 # What turns a model into lists: part of everything made of lists.
 LIST_ROOMS = ("recommend", "index", "model", *COMMON, "steps/champion")
 
-RANKER_ROOMS = (*LIST_ROOMS, "pairs", "training", "steps/standing_ranker", "steps/train_ranker")
+RANKER_ROOMS = (
+    *LIST_ROOMS,
+    "pairs",
+    "training",
+    "steps/standing_ranker",
+    "steps/ranker_cuts",
+    "steps/train_ranker",
+)

@@ -2,26 +2,28 @@
 The night's ranker, with the base towers that it learned from.
 
 The base towers see nothing of the ranker's days: a ranker must learn from candidates of a model that did not know
-what was taken. Lists that may repeat are learned from weekly cuts within those days, each labelled by the week
-behind it. Lists of new items are learned from the first cut, labelled by all of the days: a shopper takes few new
-items in a week, and shorter labels were measured to be worse.
+what was taken. It learns from weekly cuts within those days, each labelled by the four weeks behind it: a shopper
+takes few new items in a week, and shorter labels, or one cut alone, were measured to be worse.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
 
+from recsys_tasks.errors import LeakFound
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.pairs.audit import LearningCut, labels_in_the_window
 from recsys_tasks.pairs.examples import basket_examples
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import groups_at
+from recsys_tasks.recommend.ranker_data import groups_of, learners
 from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.ranker_cuts import Plan, plans
 from recsys_tasks.steps.rooms import RANKER_ROOMS
 from recsys_tasks.steps.standing_ranker import earlier_ranker, settings_of
 from recsys_tasks.training.tower_data import has_positives
@@ -31,7 +33,6 @@ from recsys_tasks.workspace import Artefact, Draft, Facts
 log = logging.getLogger(__name__)
 
 BASE = "base"
-LABEL_DAYS = 7
 # Fewer candidates that were taken than this teach no order.
 MIN_HITS = 50
 
@@ -66,19 +67,36 @@ def run(job: Job) -> Facts:
 
 def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
     text = TextVectors.load(vectors.path)
-    base = _base_towers(job, text)
-    if base is None:
+    for plan in _preferred(job, plans(job.night, job.settings.ranker)):
+        base = _base_towers(job, text, plan[0].at)
+        if base is not None:
+            break
+        log.info("the log has nothing to learn from before %s", plan[0].at)
+    else:
         draft.metrics.update(fitted=False, why="the log has nothing to learn from before the ranker's days")
         return
     base.save(draft.path / BASE)
     model = NightModel("base", base, text, None, job.settings.ranker)
-    _fit(job, _groups(job, model), draft)
+    draft.metrics.update(cuts=[cut.at.isoformat() for cut in plan])
+    _fit(job, _groups(job, model, plan), draft)
 
 
-def _base_towers(job: Job, text: TextVectors) -> TowerModel | None:
+def _preferred(job: Job, every: Sequence[Plan]) -> Iterator[Plan]:
+    """The plans in the order to be tried: the shortest with enough to learn from, then ever shorter ones."""
+    *longer, young = every
+    enough = [plan for plan in longer if _size(job, plan) >= job.settings.ranker.enough_taken]
+    first = longer.index(enough[0]) if enough else len(longer) - 1
+    return iter([*reversed(longer[: first + 1]), young])
+
+
+def _size(job: Job, plan: Plan) -> int:
+    """Distinct (shopper, item, cut) that were taken in the labels of a plan."""
+    return sum(len(_taken(job, cut).select("user_id", "item_id").unique()) for cut in plan)
+
+
+def _base_towers(job: Job, text: TextVectors, until: datetime) -> TowerModel | None:
     """Towers fitted to what happened before the ranker's days; none where nothing can be learned from that."""
     settings = job.settings
-    until, _ = next(cuts(job))
     snapshot = job.lake.snapshot(until)
     if snapshot.events.is_empty():
         return None
@@ -96,35 +114,26 @@ def _base_towers(job: Job, text: TextVectors) -> TowerModel | None:
     return fit.model
 
 
-def cuts(job: Job) -> Iterator[tuple[datetime, datetime]]:
-    """(cut, end of its labels), oldest first: weeks that end at train_until, none beyond it."""
-    days, gate = job.settings.ranker.days, job.night.gate_days
-    for back in range(days, 0, -LABEL_DAYS):
-        yield (
-            job.night.days_before_end(gate + back),
-            job.night.days_before_end(gate + max(back - LABEL_DAYS, 0)),
-        )
-
-
-def _groups(job: Job, model: NightModel) -> dict[str, list[Groups]]:
+def _groups(job: Job, model: NightModel, plan: Plan) -> dict[str, list[Groups]]:
     """The training groups of each head."""
+    leaks = labels_in_the_window(plan, job.night.train_until)
+    if leaks:
+        raise LeakFound("\n".join(map(str, leaks)))
+    settings, seed = job.settings.ranker, job.settings.seed
     heads: dict[str, list[Groups]] = {head: [] for head in HEADS}
-    max_users, seed = job.settings.ranker.max_users, job.settings.seed
-    every = list(cuts(job))
-    for number, (cut, until) in enumerate(every):
-        opened = model.at(recommender(job, model, job.lake.snapshot(cut)).context)
-        week = groups_at(opened, _taken(job, cut, until), new_only=False, max_users=max_users, seed=seed)
-        heads["all"] += [week] if week else []
-        if number == 0:
-            taken, users = _taken(job, cut, job.night.train_until), max_users * len(every)
-            whole = groups_at(opened, taken, new_only=True, max_users=users, seed=seed)
-            heads["new"] += [whole] if whole else []
-        log.info("cut %s: %d shoppers", cut, len(week.sizes) if week else 0)
+    for cut in plan:
+        opened = model.at(recommender(job, model, job.lake.snapshot(cut.at)).context)
+        taken = _taken(job, cut)
+        batch = learners(opened, taken, settings.max_users, seed)
+        for head, new_only in zip(HEADS, (False, True), strict=True):
+            groups = groups_of(batch, settings, taken, new_only=new_only, seed=seed)
+            heads[head] += [groups] if groups else []
+        log.info("cut %s: %d shoppers", cut.at, len(batch.shoppers.ids))
     return heads
 
 
-def _taken(job: Job, start: datetime, end: datetime) -> pl.DataFrame:
-    events = job.lake.events_between(start, end)
+def _taken(job: Job, cut: LearningCut) -> pl.DataFrame:
+    events = job.lake.events_between(cut.at, cut.until)
     return events.filter(pl.col("event_type").is_in(job.settings.target_events))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_tasks.model.towers import ATTRIBUTES
+from recsys_tasks.model.tower_parts import ATTRIBUTES
 from recsys_tasks.model.vectors import TextVectors
 
 Floats = npt.NDArray[np.float32]

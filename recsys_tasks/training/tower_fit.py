@@ -1,7 +1,6 @@
 """The loop of a towers fit: the net, the id table, their optimisers, and what joins them."""
 
 import logging
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,10 @@ import torch
 from torch import Tensor
 
 from recsys_tasks.errors import TrainingFailed
-from recsys_tasks.model.cold import mean_by
-from recsys_tasks.model.towers import ATTRIBUTES, TowerFacts, TowerModel, TowerTensors, own_parts
+from recsys_tasks.model.causal import CausalTower
+from recsys_tasks.model.causal_users import causal_tower, recent
+from recsys_tasks.model.tower_parts import ATTRIBUTES
+from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.settings import TowerSettings
 from recsys_tasks.training.lazy_adam import LazyAdam
 from recsys_tasks.training.tower_catalogue import Catalogue
@@ -28,6 +29,9 @@ ID_SD = 0.05
 WARM_UP_STEPS = 50
 # The popularity gains are few and their gradients small: at the common rate they barely move.
 GAIN_RATE = 10.0
+# A transformer learns in smaller steps than a table.
+CAUSAL_RATE = 1 / 3
+NO_ORDER = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
 
 
 class Fit:
@@ -41,7 +45,7 @@ class Fit:
         seed: int,
         warm: TowerModel | None,
     ) -> None:
-        self.data, self.catalogue, self.settings = data, catalogue, settings
+        self.data, self.catalogue, self.settings, self.seed = data, catalogue, settings, seed
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
@@ -52,6 +56,8 @@ class Fit:
             windows=len(settings.popularity_days),
             attributes=[len(catalogue.attribute_values[name]) + 1 for name in ATTRIBUTES],
             cosine=settings.similarity == "cosine",
+            learn_temperature=settings.learn_temperature,
+            causal=self._causal(seed),
         )
         self.ids = self._normal(len(data.item_ids), settings.dim, sd=ID_SD)
         self._start(warm)
@@ -66,7 +72,10 @@ class Fit:
         self._prepare(epochs * steps_of(self.data, self.settings))
         losses = []
         for epoch in range(1, epochs + 1):
-            each = [self._step(batch) for batch in batches(self.data, self.settings, self.rng)]
+            with torch.random.fork_rng():
+                # A transformer's dropout knows no other generator.
+                torch.manual_seed(self.seed + epoch)
+                each = [self._step(batch) for batch in batches(self.data, self.settings, self.rng)]
             losses.append(float(np.mean(each)))
             if not np.isfinite(losses[-1]):
                 raise TrainingFailed(
@@ -77,10 +86,16 @@ class Fit:
 
     def _prepare(self, steps: int) -> None:
         rate = self.settings.learning_rate
-        others = [p for name, p in self.net.named_parameters() if name != "gains" and p.requires_grad]
+        causal = [] if self.net.causal is None else list(self.net.causal.parameters())
+        others = [
+            p
+            for name, p in self.net.named_parameters()
+            if name != "gains" and not name.startswith("causal.") and p.requires_grad
+        ]
         groups: list[dict[str, Any]] = [
             {"params": others},
             {"params": [self.net.gains], "lr": rate * GAIN_RATE},
+            *([{"params": causal, "lr": rate * CAUSAL_RATE}] if causal else []),
         ]
         self.dense, self.lazy = torch.optim.Adam(groups, lr=rate), LazyAdam(self.ids, rate)
         self.ramp = min(WARM_UP_STEPS, max(steps // 4, 1)), steps
@@ -104,16 +119,26 @@ class Fit:
         self.dense.zero_grad(set_to_none=True)
         return loss.item()
 
+    def _causal(self, seed: int) -> CausalTower | None:
+        if self.settings.user == "mean":
+            return None
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return causal_tower(self.settings.dim)
+
     def _on_device(self, batch: Batch) -> tuple[Ints, TorchBatch]:
         """The distinct items of the batch, and the batch with its items numbered among them."""
         items = _number(self._place, batch.bags.items, batch.positives, batch.negatives)
         texts = _number(self._text_place, self.catalogue.text_codes[items])
         popularity = self.data.popularity
+        codes, last = recent(batch.bags) if self.net.causal is not None else NO_ORDER
         arrays = {
             "parts": self._parts(items, len(texts)),
             "bag_items": self._place[batch.bags.items],
             "bag_offsets": batch.bags.offsets,
             "bag_values": batch.bags.values,
+            "recent": self._place[codes],
+            "last": last,
             "known": (batch.bags.lengths > 0).astype(np.float32),
             "weights": batch.weights,
             "cuts": batch.cuts,
@@ -145,35 +170,10 @@ class Fit:
                 table.copy_(self._normal(*table.shape, sd=ID_SD / 5))
             if warm is not None:
                 continue_from(warm, self.net, self.ids, self.data.item_ids, self.catalogue.attribute_values)
-
-    def model(self, weights: dict[str, float], until: datetime) -> TowerModel:
-        """What was learned, as arrays."""
-        settings, catalogue, net = self.settings, self.catalogue, self.net
-        ids = _array(self.ids)
-        attributes = {name: _array(table) for name, table in zip(ATTRIBUTES, net.attributes, strict=True)}
-        own = own_parts(ids, attributes, catalogue.attribute_codes)
-        facts = TowerFacts(
-            half_lives_days=settings.half_lives_days,
-            history_events=settings.history_events,
-            popularity_days=settings.popularity_days,
-            similarity=settings.similarity,
-            event_weights=weights,
-            until=until.isoformat(),
-            attribute_values=catalogue.attribute_values,
-        )
-        tensors = TowerTensors(
-            ids=ids,
-            text=_array(net.text),
-            user_weight=_array(net.user_weight),
-            user_bias=_array(net.user_bias),
-            gains=_array(net.gains),
-            scale=_array(net.log_scale.exp()),
-            warm_text=catalogue.texts.astype(np.float16),
-            warm_ids=mean_by(catalogue.text_codes, len(catalogue.texts), own),
-            attributes=attributes,
-            attribute_codes=catalogue.attribute_codes,
-        )
-        return TowerModel(facts, self.data.item_ids, tensors)
+            if not self.settings.text:
+                self.net.text.zero_().requires_grad_(False)
+            if self.settings.id_dropout == 1:
+                self.ids.zero_()
 
     def _normal(self, *shape: int, sd: float) -> Tensor:
         return torch.randn(*shape, generator=self.generator) * sd
@@ -196,8 +196,3 @@ def _number(place: Ints, *codes: Ints) -> Ints:
     distinct = np.flatnonzero(marked)
     place[distinct] = np.arange(len(distinct))
     return distinct
-
-
-def _array(tensor: Tensor) -> Floats:
-    array: Floats = tensor.detach().cpu().numpy()
-    return array.copy()

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, normalize
 
+from recsys_tasks.model.causal import CausalTower
+
 USER_START = 3.0
 
 
@@ -23,6 +25,10 @@ class TorchBatch:
     """(L, 1 + attributes) rows of [texts; attribute table; ...] whose sum is an item's part beside its id."""
     bag_items: Tensor
     bag_offsets: Tensor
+    recent: Tensor
+    """(B, L) the last items of each history; (B, 0) where the user tower is a mean."""
+    last: Tensor
+    """(B,) where the last one stands"""
     bag_values: Tensor
     """(H, entries)"""
     known: Tensor
@@ -48,7 +54,16 @@ class TowerNet(nn.Module):
     """Everything learned except the id table, whose rows are handed in (few of them are touched a step)."""
 
     def __init__(
-        self, *, dim: int, text_dim: int, bags: int, windows: int, attributes: list[int], cosine: bool
+        self,
+        *,
+        dim: int,
+        text_dim: int,
+        bags: int,
+        windows: int,
+        attributes: list[int],
+        cosine: bool,
+        learn_temperature: bool = True,
+        causal: CausalTower | None = None,
     ) -> None:
         super().__init__()
         self.cosine = cosine
@@ -56,9 +71,15 @@ class TowerNet(nn.Module):
         self.attributes = nn.ParameterList([torch.zeros(values, dim) for values in attributes])
         # A shopper starts as the sum of the bags, scaled so that likeness weighs about as much as popularity.
         self.user_weight = nn.Parameter(torch.eye(dim).repeat(bags, 1) * USER_START / bags)
+        self.causal = causal
+        if causal is not None:
+            # Its rows have length sqrt(D), an item's is below 1.
+            self.user_weight = nn.Parameter(torch.eye(dim) * USER_START * dim**-0.5)
         self.user_bias = nn.Parameter(torch.zeros(dim))
         self.gains = nn.Parameter(torch.full((windows,), 0.8 / max(windows, 1)))
-        self.log_scale = nn.Parameter(torch.tensor([12.0 if cosine else 1.0]).log(), requires_grad=cosine)
+        self.log_scale = nn.Parameter(
+            torch.tensor([12.0 if cosine else 1.0]).log(), requires_grad=cosine and learn_temperature
+        )
 
     def forward(self, batch: TorchBatch, ids_LD: Tensor, dropped: Tensor) -> Tensor:
         """The loss. ``dropped`` (B, H * D) is the input dropout: 0, or 1 / (1 - p)."""
@@ -82,7 +103,12 @@ class TowerNet(nn.Module):
         return ids_LD + embedding_bag(batch.parts, tables, mode="sum")
 
     def users(self, batch: TorchBatch, items_LD: Tensor, dropped: Tensor) -> Tensor:
-        """(B, D) from one decayed bag a half-life."""
+        """(B, D) from one decayed bag a half-life, or from the transformer's last place."""
+        if self.causal is not None:
+            x_BLD = rows_of(items_LD, batch.recent.flatten()).view(*batch.recent.shape, -1)
+            places = torch.arange(len(batch.last), device=batch.last.device)
+            read_BD: Tensor = self.causal(x_BLD)[places, batch.last]
+            return read_BD @ self.user_weight + self.user_bias
         bags = [
             embedding_bag(
                 batch.bag_items,

@@ -5,7 +5,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys_tasks.model.towers import ATTRIBUTES, TowerModel
+from recsys_tasks.model.tower_parts import ATTRIBUTES
+from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.training.tower_net import TowerNet
 
 
@@ -22,7 +23,9 @@ def continue_from(
     for parameter, value in pairs:
         if parameter.shape == value.shape:
             parameter.copy_(torch.from_numpy(value))
-    if warm.dim != ids.shape[1]:
+    if net.causal is not None and old.causal and warm.width == ids.shape[1]:
+        net.causal.load_state_dict({name: torch.from_numpy(value) for name, value in old.causal.items()})
+    if warm.width != ids.shape[1]:
         return
     _copy_rows(ids, item_ids, torch.from_numpy(old.ids), warm.item_ids)
     for table, name in zip(net.attributes, ATTRIBUTES, strict=True):

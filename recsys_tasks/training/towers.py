@@ -18,7 +18,9 @@ from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.settings import TowerSettings
 from recsys_tasks.training.tower_catalogue import Catalogue
 from recsys_tasks.training.tower_data import tower_data
+from recsys_tasks.training.tower_export import model_of
 from recsys_tasks.training.tower_fit import Fit
+from recsys_tasks.training.tower_near import neighbour_factors
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def fit_towers(
     data = tower_data(snapshot.events, examples, settings, weights, until)
     catalogue = Catalogue.of(data.item_ids, snapshot.items, vectors)
     fit = Fit(data, catalogue, settings, seed, warm)
-    epochs = settings.epochs if warm is None else settings.warm_epochs
-    losses = fit.run(epochs)
-    model = fit.model(dict(weights), until)
-    return FitResult(model, losses[0], losses[-1], epochs, len(data), time.monotonic() - began)
+    losses = fit.run(settings.epochs if warm is None else settings.warm_epochs)
+    near = neighbour_factors(snapshot.events, settings, weights, until)
+    model = model_of(fit, dict(weights), until, near)
+    return FitResult(model, losses[0], losses[-1], len(losses), len(data), time.monotonic() - began)

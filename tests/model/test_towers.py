@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,8 @@ from tests.model.tower_builders import (
     DIM,
     HALF_LIVES,
     KNOWN,
+    NEAR,
+    NEAR_ITEMS,
     NOON,
     TEXT_DIM,
     WEIGHTS,
@@ -29,6 +32,8 @@ ROWS = [
     ("bob", "new", "view", 2.0),
     ("bob", "mat", "purchase", 9.0),
 ]
+KINDS = pl.DataFrame({"item_id": CATALOGUE, "category": ["ware", "ware", "food", "ware", "food"]})
+NO_CODES, NO_NEAR = np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
 USERS = pl.Series("user_id", ["ann", "bob", "cy"])
 
 
@@ -47,6 +52,15 @@ def item_by_hand(model: TowerModel, item: str, text: np.ndarray) -> np.ndarray:
     return unit(vector) if model.facts.similarity == "cosine" else vector
 
 
+def near_by_hand(model: TowerModel, item: str, text: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    if item in NEAR_ITEMS:
+        return factors[NEAR_ITEMS.index(item)]
+    if item in KNOWN:
+        return np.zeros(NEAR)
+    near_text = model.tensors.warm_text[model.tensors.near_texts].astype(np.float32)
+    return borrow(text[None], near_text, factors)[0]
+
+
 def score_by_hand(model: TowerModel, user: str, item: str) -> float:
     text_of = dict(zip(CATALOGUE, texts(), strict=True))
     history = [(i, WEIGHTS[t], d) for u, i, t, d in ROWS if u == user]
@@ -60,6 +74,10 @@ def score_by_hand(model: TowerModel, user: str, item: str) -> float:
         u = np.concatenate(bags) @ model.tensors.user_weight + model.tensors.user_bias
         u = unit(u) if model.facts.similarity == "cosine" else u
         score = float(model.tensors.scale[0] * (u @ item_by_hand(model, item, text_of[item])))
+        weights = np.array([w * 2 ** (-d / model.facts.near_half_life_days) for _, w, d in history])
+        given = [near_by_hand(model, i, text_of[i], model.tensors.near_given) for i, _, _ in history]
+        n = weights @ np.array(given) / np.linalg.norm(weights)
+        score += float(n @ near_by_hand(model, item, text_of[item], model.tensors.near_taken))
     for gain, days in zip(model.tensors.gains, WINDOWS, strict=True):
         buyers = {u for u, i, _, d in ROWS if i == item and d <= days}
         score += float(gain) * np.log1p(len(buyers))
@@ -76,24 +94,49 @@ def matrices(model: TowerModel, events: pl.DataFrame) -> tuple[np.ndarray, np.nd
 def test_one_product_gives_the_whole_score(similarity):
     model = towers(similarity)
     users, items = matrices(model, log(*ROWS))
-    assert users.shape == (3, DIM + 1)
-    assert items.shape == (5, DIM + 1)
+    assert users.shape == (3, DIM + NEAR + 1)
+    assert items.shape == (5, DIM + NEAR + 1)
     expected = [[score_by_hand(model, user, item) for item in CATALOGUE] for user in USERS]
     assert users @ items.T == pytest.approx(np.array(expected), abs=2e-3)
 
 
 def test_a_shopper_without_history_ranks_by_popularity():
     users, items = matrices(towers(), log(*ROWS))
-    assert users[2].tolist() == [0.0] * DIM + [1.0]
+    assert users[2].tolist() == [0.0] * (DIM + NEAR) + [1.0]
     assert (users[2] @ items.T).tolist() == items[:, -1].tolist()
 
 
 def test_an_unknown_item_works_from_its_text_alone():
     model, text = towers(), texts()
-    near = model.item_matrix(pl.Series(["brand new"]), text[[0]], np.zeros((1, 2), np.float32))[0, :-1]
-    far = model.item_matrix(pl.Series(["brand new"]), text[[1]], np.zeros((1, 2), np.float32))[0, :-1]
+    near = model.item_matrix(pl.Series(["brand new"]), text[[0]], np.zeros((1, 2), np.float32))[0]
+    far = model.item_matrix(pl.Series(["brand new"]), text[[1]], np.zeros((1, 2), np.float32))[0]
     assert not np.allclose(near, far)
-    assert near == pytest.approx(item_by_hand(model, "brand new", text[0]), abs=1e-4)
+    assert near[:DIM] == pytest.approx(item_by_hand(model, "brand new", text[0]), abs=1e-4)
+    lent = near_by_hand(model, "brand new", text[0], model.tensors.near_taken)
+    assert near[DIM:-1] == pytest.approx(lent, abs=1e-4)
+    assert np.abs(lent).max() > 0.01
+
+
+def test_towers_without_neighbours_are_narrower_by_them():
+    tensors = replace(
+        towers().tensors, near_codes=NO_CODES, near_texts=NO_CODES, near_given=NO_NEAR, near_taken=NO_NEAR
+    )
+    users, items = matrices(replace(towers(), tensors=tensors), log(*ROWS))
+    whole_users, whole_items = matrices(towers(), log(*ROWS))
+    assert items == pytest.approx(np.delete(whole_items, [DIM, DIM + 1], axis=1), abs=1e-6)
+    assert users == pytest.approx(np.delete(whole_users, [DIM, DIM + 1], axis=1), abs=1e-6)
+
+
+def test_a_launch_is_as_popular_as_launches_of_its_category():
+    early = [("zoe", "cup", "purchase", 300.0)]
+    rows = [*early, *((f"u{n}", "tea", "purchase", 60.0 - n) for n in range(5))]
+    plain, hopeful = (
+        towers(launch_prior=prior).popularity(log(*rows), NOON, CATALOGUE, KINDS) for prior in (False, True)
+    )
+    new, tea = CATALOGUE.index_of("new"), CATALOGUE.index_of("tea")
+    assert plain[new].tolist() == [0.0, 0.0]
+    assert (hopeful[new] > 0).all()
+    assert hopeful[tea].tolist() == plain[tea].tolist()
 
 
 def test_an_item_vector_does_not_depend_on_what_else_is_asked_for():
@@ -116,7 +159,7 @@ def test_the_order_and_the_number_of_shoppers_change_nothing():
     all_rows = model.user_matrix(USERS, log(*ROWS), NOON, CATALOGUE, texts())
     reversed_rows = model.user_matrix(USERS.reverse(), log(*ROWS), NOON, CATALOGUE, texts())
     assert reversed_rows[::-1] == pytest.approx(all_rows, abs=1e-6)
-    assert model.user_matrix(USERS.head(0), log(*ROWS), NOON, CATALOGUE, texts()).shape == (0, DIM + 1)
+    assert model.user_matrix(USERS.head(0), log(*ROWS), NOON, CATALOGUE, texts()).shape == (0, DIM + NEAR + 1)
 
 
 def test_text_of_another_width_is_refused():

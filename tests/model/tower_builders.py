@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from recsys_tasks.model.towers import TowerFacts, TowerModel, TowerTensors, own_parts
+from recsys_tasks.model.tower_parts import TowerFacts, TowerTensors, own_parts
+from recsys_tasks.model.towers import TowerModel
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KNOWN = ["cup", "mat", "pan", "tea"]
 CATALOGUE = pl.Series("item_id", ["cup", "mat", "new", "pan", "tea"])
-DIM, TEXT_DIM, WINDOWS = 3, 6, [7, 28]
+DIM, NEAR, TEXT_DIM, WINDOWS = 3, 2, 6, [7, 28]
+NEAR_ITEMS = ["cup", "tea"]
 HALF_LIVES = [5.0, 50.0]
 WEIGHTS = {"view": 1.0, "purchase": 3.0}
 
@@ -25,7 +27,7 @@ def texts(seed: int = 9) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def towers(similarity: str = "dot") -> TowerModel:
+def towers(similarity: str = "dot", *, launch_prior: bool = False) -> TowerModel:
     ids, attributes = random(1, len(KNOWN), DIM), {"category": random(2, 3, DIM)}
     codes = {"category": np.array([0, 1, 2, 1])}
     warm = texts()[[0, 1, 3, 4]]
@@ -38,6 +40,10 @@ def towers(similarity: str = "dot") -> TowerModel:
         scale=np.float32([4.0]),
         warm_text=warm.astype(np.float16),
         warm_ids=own_parts(ids, attributes, codes),
+        near_codes=np.array([KNOWN.index(item) for item in NEAR_ITEMS]),
+        near_texts=np.array([KNOWN.index(item) for item in NEAR_ITEMS]),
+        near_given=random(6, len(NEAR_ITEMS), NEAR),
+        near_taken=random(7, len(NEAR_ITEMS), NEAR),
         attributes=attributes,
         attribute_codes=codes,
     )
@@ -48,6 +54,8 @@ def towers(similarity: str = "dot") -> TowerModel:
         similarity=similarity,
         event_weights=WEIGHTS,
         until=NOON.isoformat(),
+        launch_prior=launch_prior,
+        near_half_life_days=20.0,
         attribute_values={"category": ["food", "ware"]},
     )
     return TowerModel(facts, pl.Series("item_id", KNOWN), tensors)

@@ -1,10 +1,19 @@
+from datetime import timedelta
+from typing import get_args
+
 import numpy as np
 import polars as pl
 import pytest
 
-from recsys_tasks.recommend.features import NAMES, features, products
+from recsys_tasks.recommend.batch import Batch
+from recsys_tasks.recommend.candidates import SOURCES
+from recsys_tasks.recommend.features import GROUPS, NAMES, features
+from recsys_tasks.recommend.features.column import nearest, products
+from recsys_tasks.recommend.pool import Pool, pool_of
 from recsys_tasks.recommend.proposals import Proposals
+from recsys_tasks.settings import FeatureGroup
 from tests.recommend.shop import (
+    NIGHT_END,
     bought,
     catalogue,
     context,
@@ -13,15 +22,18 @@ from tests.recommend.shop import (
     log,
     night_model,
     shoppers,
+    vectors,
 )
 
 
 def row(name, shopper, item, *events, items=("cup", "mat", "tea"), **columns):
     """One feature of one (shopper, item)."""
     of = context(log(*events), catalogue(*items, **columns))
-    some, opened = shoppers(of, shopper), night_model(of.snapshot.items).at(of)
+    batch = Batch(shoppers(of, shopper), night_model(of.snapshot.items).at(of).sight)
     pair = Proposals(np.array([0]), np.array([items.index(item)]), np.float32([0]))
-    return float(features(pair, some, opened.users(some), opened.items)[0, NAMES.index(name)])
+    nowhere = np.full((1, len(SOURCES)), np.nan, np.float32)
+    pool = Pool(pair, np.zeros(1, np.int8), nowhere, nowhere)
+    return float(features(pool, batch)[0, NAMES.index(name)])
 
 
 ANN = bought("ann", "tea", 3, 10, 17)
@@ -54,24 +66,80 @@ def test_known_answers(name, item, value):
 
 
 def test_price_is_the_catalogues_where_it_has_one():
-    assert row("item_price", "ann", "tea", *ANN, price=[1.0, 2.0, 3.5]) == 3.5
-    assert np.isnan(row("item_price", "ann", "tea", *ANN))
+    assert row("price_item", "ann", "tea", *ANN, price=[1.0, 2.0, 3.5]) == pytest.approx(np.log1p(3.5))
+    assert np.isnan(row("price_item", "ann", "tea", *ANN))
+
+
+def test_price_is_compared_with_what_the_shopper_pays():
+    prices = {"price": [20.0, 2.0, 2.0]}
+    assert row("price_to_shopper", "ann", "cup", *ANN, **prices) == pytest.approx(np.log(21 / 3), rel=1e-4)
+    assert row("price_to_shopper", "ann", "mat", *ANN, **prices) == pytest.approx(0, abs=1e-6)
+    # Tea is a category of its own: three purchases at its price pull its mean away from the shopper's.
+    both = (*ANN, *bought("ann", "cup", 2))
+    overall, tea = (np.log(21) + 3 * np.log(3)) / 4, np.log(3)
+    expected = tea - (3 * tea + 2 * overall) / 5
+    assert row("price_to_category", "ann", "tea", *both, **prices) == pytest.approx(expected, rel=1e-4)
+    assert np.isnan(row("price_to_shopper", "bob", "cup", *ANN, **prices))
+
+
+def test_a_first_purchase_counts_once_and_a_repeat_does_not():
+    again = (*bought("ann", "tea", 3, 60), *bought("bob", "tea", 5), *bought("cat", "tea", 20))
+    assert row("item_first_7", "ann", "tea", *again) == pytest.approx(np.log1p(1))
+    assert row("item_first_28", "ann", "tea", *again) == pytest.approx(np.log1p(2))
+
+
+def test_a_launch_is_dated_by_the_catalogue_else_by_the_first_event():
+    dated = [NIGHT_END - timedelta(days=4), None, NIGHT_END - timedelta(days=90)]
+    ages = [row("item_launched", "ann", item, *ANN, available_from=dated) for item in ("cup", "mat", "tea")]
+    assert ages == pytest.approx([4, np.nan, 90], nan_ok=True)
+    assert row("item_launched", "ann", "tea", *ANN) == pytest.approx(17)
+
+
+def test_nearest_is_the_largest_product_with_an_own_item():
+    vectors = np.float32([[1, 0], [0, 1], [0.6, 0.8], [0, 0]])
+    shopper, own_shopper = np.array([0, 0, 2, 3]), np.array([0, 0, 1, 2])
+    best = nearest(vectors, np.array([2, 3, 2, 1]), shopper, np.array([0, 1, 1, 0]), own_shopper)
+    assert best == pytest.approx([0.8, 0, 0.6, np.nan], nan_ok=True)
+
+
+def test_text_likeness_is_the_cosine_with_the_decayed_mean():
+    history = (*bought("ann", "tea", 60), *bought("ann", "cup", 0.001))
+    text = vectors(catalogue("cup", "mat", "tea")).matrix
+    taste = text[0] + 0.5 * text[2]
+    assert row("text_taste", "ann", "mat", *history) == pytest.approx(
+        text[1] @ taste / np.linalg.norm(taste), abs=1e-3
+    )
+    assert row("text_nearest", "ann", "mat", *history) == pytest.approx(max(text[[0, 2]] @ text[1]), abs=1e-4)
+
+
+def test_neighbour_scores_are_those_of_the_model_itself():
+    of = lively()
+    some = shoppers(of, "u03", "u07", "nobody")
+    batch = Batch(some, night_model(lively_items()).at(of).sight)
+    model = of.neighbours
+    exact = model.scores(model.histories(of.snapshot.events, some.ids, of.snapshot.as_of))
+    assert batch.neighbour_scores == pytest.approx(exact, abs=1e-5)
+
+
+def test_the_groups_are_those_that_the_settings_name():
+    assert set(GROUPS) == set(get_args(FeatureGroup))
 
 
 def everything(some):
-    opened = night_model(lively_items()).at(some.context)
-    users = opened.users(some)
-    pool = opened.pool(some, users, False).rows
-    return pool, features(pool, some, users, opened.items)
+    model = night_model(lively_items())
+    batch = Batch(some, model.at(some.context).sight)
+    pool = pool_of(batch, model.settings, False)
+    return pool.rows, features(pool, batch)
 
 
 def test_every_feature_is_filled_and_only_what_cannot_be_known_is_missing():
     _, values = everything(shoppers(lively(), *(f"u{n:02}" for n in range(30))))
     known = ~np.isnan(values)
-    assert known.any(axis=0).sum() == len(NAMES) - 1  # the toy shop has no prices
-    always = [
-        n for n, name in enumerate(NAMES) if name.startswith(("tower", "item_buyers", "own_15", "shopper"))
-    ]
+    # The toy shop has neither prices nor launches.
+    unknown = {name for name, is_known in zip(NAMES, known.any(axis=0), strict=True) if not is_known}
+    assert unknown == {*(name for name in NAMES if name.startswith("price")), "source_new_items_rank"}
+    told = ("tower", "text", "item_buyers", "own_15", "shopper", "neighbours")
+    always = [n for n, name in enumerate(NAMES) if name.startswith(told)]
     assert known[:, always].all()
 
 

@@ -6,10 +6,12 @@ import polars as pl
 import pytest
 
 from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import NAMES
+from recsys_tasks.recommend.pool import pool_of
 from recsys_tasks.recommend.ranker import Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_at, sample_users
+from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_of, learners, sample_users
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.settings import RankerSettings
 from tests.recommend.shop import NIGHT_END, lively, lively_items, lively_log, night_model, shoppers
@@ -27,7 +29,8 @@ def taken(days_ago: float, days: float = 7) -> pl.DataFrame:
 
 def groups(model, cut=CUT, events=None, new_only=False) -> Groups | None:
     events = taken(cut) if events is None else events
-    return groups_at(model.at(lively(days_ago=cut)), events, new_only=new_only, max_users=100, seed=1)
+    batch = learners(model.at(lively(days_ago=cut)), events, max_users=100, seed=1)
+    return groups_of(batch, model.settings, events, new_only=new_only, seed=1)
 
 
 def fitted() -> Ranker:
@@ -36,15 +39,16 @@ def fitted() -> Ranker:
     return Ranker({"all": fit_booster(Groups.joined(parts), RankerSettings(trees=40), 1)})
 
 
-def test_a_row_carries_the_best_standing_source_that_proposed_it():
+def batch_of(some, model=None) -> Batch:
+    return Batch(some, (model or night_model(lively_items())).at(some.context).sight)
+
+
+def test_without_a_ranker_only_the_settings_decide_who_proposes():
     some = shoppers(lively(), *EVERYONE)
-    opened = night_model(lively_items()).at(some.context)
-    pool = opened.pool(some, opened.users(some), False)
-    own = some.own.find(pool.rows.shopper, pool.rows.item)[1]
-    assert own.any()
-    assert (pool.source[own] == SOURCES.index("repeat")).all()
-    assert (pool.source[~own] > SOURCES.index("repeat")).all()
-    assert set(pool.source) == {0, 1, 2}
+    for names in (["retrieval"], ["repeat", "popular"], ["neighbours", "segment", "category"]):
+        model = night_model(lively_items(), sources=names)
+        pool = pool_of(batch_of(some, model), model.settings, False)
+        assert {SOURCES[number] for number in np.unique(pool.source)} == set(names)
 
 
 def test_strangers_are_left_to_the_ladder():
@@ -55,9 +59,9 @@ def test_strangers_are_left_to_the_ladder():
 
 def test_without_a_ranker_the_towers_order():
     some = shoppers(lively(), "u01", "u02")
-    opened = night_model(lively_items()).at(some.context)
-    rows = opened.rank(some, new_only=False, limit=10).rows
-    exact = opened.users(some) @ opened.items.T
+    rows = night_model(lively_items()).at(some.context).rank(some, new_only=False, limit=10).rows
+    batch = batch_of(some)
+    exact = batch.users @ batch.sight.items.T
     assert rows.score == pytest.approx(exact[rows.shopper, rows.item], abs=1e-4)
 
 
@@ -76,16 +80,16 @@ def test_the_ranker_beats_its_tower_on_days_it_never_saw():
 def test_a_ready_index_serves_its_own_instant_only():
     where = lively()
     model = night_model(lively_items())
-    opened = model.at(where)
-    broken = ItemIndex.build(opened.retrieval.index.item_ids, np.zeros_like(opened.items))
+    sight = model.at(where).sight
+    broken = ItemIndex.build(sight.index.item_ids, np.zeros_like(sight.items))
     for as_of, used in ((NIGHT_END, True), (NIGHT_END - timedelta(days=7), False)):
         given = replace(model, index=broken, index_as_of=as_of).at(where)
-        assert (given.retrieval.index is broken) == used
+        assert (given.sight.index is broken) == used
 
 
 def test_with_its_own_index_no_other_is_built(monkeypatch):
     where, model = lively(blocked_categories=["c1"]), night_model(lively_items())
-    ready = replace(model, index=model.at(where).fresh_index(), index_as_of=NIGHT_END)
+    ready = replace(model, index=model.at(where).sight.fresh_index(), index_as_of=NIGHT_END)
     monkeypatch.setattr(ItemIndex, "build", lambda *_: pytest.fail("a second index was built"))
     ranked = ready.at(where).rank(shoppers(where, *EVERYONE), new_only=False, limit=10)
     assert (ranked.source == SOURCES.index("retrieval")).any()
@@ -93,9 +97,9 @@ def test_with_its_own_index_no_other_is_built(monkeypatch):
 
 def test_an_index_over_other_items_is_not_used():
     model = night_model(lively_items())
-    index = model.at(lively()).retrieval.index
+    index = model.at(lively()).sight.index
     ruled = replace(model, index=index, index_as_of=NIGHT_END).at(lively(blocked_items=["i01"]))
-    assert len(ruled.retrieval.index) == len(index) - 1
+    assert len(ruled.sight.index) == len(index) - 1
 
 
 def test_training_groups_hold_what_was_taken_and_a_sample_of_the_rest():

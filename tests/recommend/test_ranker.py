@@ -38,6 +38,21 @@ def test_it_learns_a_planted_feature(ranker):
     assert next(iter(ranker.importance()["all"])) == "own_due"
 
 
+def test_a_feature_that_is_left_out_is_never_asked_for():
+    settings = RankerSettings(trees=10, without_features=["own", "tower"])
+    blind = Ranker({"all": fit_booster(planted(), settings, 1)})
+    gains = blind.importance()["all"]
+    assert all(gains[name] == 0 for name in NAMES if name.startswith(("own_", "tower_")))
+    rows = planted(seed=2).values
+    filled = rows.copy()
+    filled[:, DUE] += 5
+    assert np.array_equal(blind.scores(rows, new_only=False), blind.scores(filled, new_only=False))
+
+
+def test_importance_names_every_feature(ranker):
+    assert set(ranker.importance()["all"]) == set(NAMES)
+
+
 def test_the_same_rows_and_seed_give_the_same_trees(ranker):
     other = fitted(all=planted())
     assert ranker.boosters["all"].model_to_string() == other.boosters["all"].model_to_string()

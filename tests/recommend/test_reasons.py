@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.model import Ranked
 from recsys_tasks.recommend.proposals import Proposals
 from recsys_tasks.recommend.reasons import reasons
@@ -108,3 +109,24 @@ def test_what_nobody_bought_is_not_said_to_be_bought():
     rows = [("ann", "cup", "cart", 1.0)]
     assert why(CUP, "popular", *rows, targets=("cart",)) == "put in the basket before in this shop"
     assert why(CUP, "popular", *rows, targets=("cart", "purchase")) == "chosen before in this shop"
+
+
+PAIRS = [(f"u{n}", item, "purchase", 9.0) for n in range(300) for item in ("cup", "tea")]
+
+
+def test_a_neighbour_names_the_item_that_goes_with_it():
+    history = (*bought("ann", "cola", 1), *bought("ann", "tea", 30))
+    others = [(f"v{n}", "cola", "purchase", 9.0) for n in range(300)]
+    assert why(CUP, "neighbours", *PAIRS, *others, *history) == "often bought by shoppers who bought TEA"
+
+
+def test_a_neighbour_without_a_telling_item_is_only_picked():
+    assert why(CUP, "neighbours", *PAIRS, ("ann", "tea", "impression", 1.0)) == "picked for you"
+    assert why(CUP, "neighbours", *PAIRS, *bought("ann", "lemonade", 1)) == "picked for you"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_has_words(source):
+    words = why(CUP, source, *PAIRS, *bought("ann", "tea", 3))
+    assert words
+    assert "None" not in words

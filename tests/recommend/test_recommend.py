@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from recsys_tasks.recommend import recommend as module
+from recsys_tasks.recommend.candidates import SHOPWIDE
 from recsys_tasks.recommend.model import PopularModel, RepeatModel
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.schema import Recommendations
@@ -127,3 +128,23 @@ def test_repeat_purchase_is_followed_by_what_is_popular():
         ("cup", "popular", "popular this week"),
         ("mat", "popular", "new to explore"),
     ]
+
+
+def test_one_view_is_enough_for_an_own_list():
+    events = pl.concat([lively_log(), log(("newcomer", "i05", "view", 0.5))])
+    frame = lists(MODELS["night"], context(events, lively_items()), pl.Series(["newcomer"]))
+    assert not frame["source"][:5].is_in(SHOPWIDE).any()
+    assert (
+        lists(PopularModel(), users=pl.Series(["newcomer"]))["item_id"].to_list()
+        != frame["item_id"].to_list()
+    )
+
+
+def test_below_the_own_model_stands_the_segment_and_below_that_the_shop():
+    model = night_model(lively_items(), sources=["repeat", "segment"], history_items=3, per_source=4)
+    frame = lists(model, users=pl.Series(["u07", "stranger"]), top_k=12)
+    sources = dict(frame.group_by("user_id").agg("source").iter_rows())
+    assert set(sources["stranger"]) == {"popular"}
+    fillers = [source == "popular" for source in sources["u07"]]
+    assert fillers == sorted(fillers)
+    assert set(sources["u07"]) == {"repeat", "segment", "popular"}

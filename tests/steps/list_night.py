@@ -23,7 +23,9 @@ SHOPPERS = 30
 @dataclass(frozen=True)
 class ListShop(TowerShop):
     ranker: RankerSettings = field(
-        default_factory=lambda: RankerSettings(days=14, trees=15, per_source=15, history_items=20)
+        default_factory=lambda: RankerSettings(
+            days=14, label_days=7, enough_taken=100, trees=15, per_source=15, history_items=20
+        )
     )
     gate: GateSettings = field(default_factory=lambda: GateSettings(resamples=100))
     rules: RuleSettings = field(default_factory=RuleSettings)

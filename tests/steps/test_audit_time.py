@@ -11,8 +11,8 @@ import pytest
 from recsys_tasks.errors import LeakFound, MissingArtefact
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.lake.tables import Lake
-from recsys_tasks.pairs.audit import RULES
-from recsys_tasks.steps import build_pairs, lineage
+from recsys_tasks.pairs.audit import RULES, LearningCut
+from recsys_tasks.steps import audit_time, build_pairs, lineage
 from recsys_tasks.steps.audit_time import run
 from recsys_tasks.steps.job import Options
 from tests.pairs.night import NIGHT, Champion, Decisions, SmallJob, days, opened, small_job
@@ -191,6 +191,17 @@ def test_models_of_earlier_nights_are_followed_back_and_reported(job):
     assert run(replace(job, store=Decisions(Champion({"towers": champion}))))["models"] == sorted(
         {first, champion, "vectors/2026-04-08/abc123"}
     )
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [(6, "ranker labels inside the gate's window"), (35, "ranker cut without days for its labels")],
+)
+def test_a_ranker_that_would_learn_from_the_window_stops_it(job, monkeypatch, ends, why):
+    wrong = LearningCut(NIGHT.days_before_end(35), NIGHT.days_before_end(ends))
+    monkeypatch.setattr(audit_time, "plans", lambda night, settings: iter([[wrong]]))
+    with pytest.raises(LeakFound, match=why):
+        run(job)
 
 
 def test_every_finding_is_told_at_once(job):

@@ -45,7 +45,7 @@ def test_rules_that_leave_no_item_make_no_index(job):
 def test_the_manifest_tells_recall_items_and_width(job):
     facts = run(job)
     assert facts["recall_vs_exact"] == 1.0
-    assert (facts["items"], facts["dim"], facts["kind"]) == (41, 9, "Flat")
+    assert (facts["items"], facts["dim"], facts["kind"]) == (41, 13, "Flat")
     assert job.workspace.at(facts["artefact"]).metrics["recall_vs_exact"] == 1.0
 
 

@@ -4,13 +4,16 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from recsys_tasks.errors import LeakFound
 from recsys_tasks.model.towers import TowerModel
+from recsys_tasks.pairs.audit import LearningCut
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.ranker import Ranker
 from recsys_tasks.settings import RankerSettings, TowerSettings
 from recsys_tasks.steps import build_pairs, standing_ranker, train_ranker
+from recsys_tasks.steps.ranker_cuts import plans
 from recsys_tasks.steps.standing_ranker import earlier_ranker, ranker_of
-from recsys_tasks.steps.train_ranker import BASE, cuts, run
+from recsys_tasks.steps.train_ranker import BASE, run
 from tests.pairs.night import NIGHT
 from tests.pairs.shop import log
 from tests.steps.list_night import ListJob, ListShop, bare_job, staple_log
@@ -44,21 +47,10 @@ def files(job):
 def test_the_artefact_holds_trees_as_text_and_the_base_towers(job):
     folder = job.workspace.need("ranker", NIGHT).path
     assert set(Ranker.load(folder).boosters) == {"all", "new"}
-    assert TowerModel.load(folder / BASE).facts.until == NIGHT.days_before_end(21).isoformat()
+    base = TowerModel.load(folder / BASE).facts.until
+    assert base == NIGHT.days_before_end(21).isoformat() == run(job)["cuts"][0]
     assert json.loads((folder / "features.json").read_text())["names"] == list(NAMES)
     assert (folder / "ranker_all.txt").read_text().startswith("tree")
-
-
-def test_cuts_are_weeks_that_end_where_the_window_begins(job):
-    days = [(NIGHT.as_of - cut).days for cut, _ in cuts(job)]
-    assert days == [21, 14]
-    assert max(until for _, until in cuts(job)) == NIGHT.train_until
-
-
-def test_days_that_are_no_whole_weeks_never_reach_into_the_window(job):
-    odd = replace(job, settings=ListShop(ranker=RankerSettings(days=10)))
-    assert [until for _, until in cuts(odd)][-1] == NIGHT.train_until
-    assert all(cut < until <= NIGHT.train_until for cut, until in cuts(odd))
 
 
 def test_figures_tell_what_was_learned(job):
@@ -79,17 +71,39 @@ def test_another_window_gives_the_same_bytes(job, tmp_path):
 
 
 def test_a_log_that_begins_in_the_rankers_days_gives_none_and_says_why(tmp_path):
-    late = staple_log().filter(pl.col("occurred_at") >= NIGHT.days_before_end(20))
+    late = staple_log().filter(pl.col("occurred_at") >= NIGHT.days_before_end(13))
     facts = run(ready(tmp_path, late))
     assert not facts["fitted"]
     assert "nothing to learn from" in facts["why"]
 
 
-def test_too_little_taken_gives_none_and_says_why(tmp_path):
-    quiet = staple_log().filter(
-        (pl.col("occurred_at") < NIGHT.days_before_end(21)) | (pl.col("user_id") == "c01")
-    )
-    facts = run(ready(tmp_path, quiet))
+def test_a_log_too_young_for_the_first_cut_is_learned_from_later_ones(tmp_path):
+    late = staple_log().filter(pl.col("occurred_at") >= NIGHT.days_before_end(58))
+    longer = ListShop(ranker=RankerSettings(days=56, label_days=14, trees=15, per_source=15))
+    facts = run(ready(tmp_path, late, settings=longer))
+    assert facts["fitted"]
+    assert facts["cuts"] == [NIGHT.days_before_end(21).isoformat()]
+
+
+@pytest.mark.parametrize(("enough", "first"), [(1, 14), (300, 27), (10**6, 111)])
+def test_a_shop_where_little_is_taken_is_looked_at_over_longer_days(job, enough, first):
+    ranker = RankerSettings(days=14, label_days=7, enough_taken=enough)
+    little = replace(job, settings=ListShop(ranker=ranker))
+    plan = next(train_ranker._preferred(little, plans(job.night, ranker)))
+    # 28 and 112 days, less the hour that the change of clocks takes.
+    assert (job.night.train_until - plan[0].at).days == first
+
+
+def test_labels_inside_the_window_stop_the_step(tmp_path, monkeypatch):
+    leaking = [LearningCut(NIGHT.days_before_end(21), NIGHT.days_before_end(6))]
+    monkeypatch.setattr(train_ranker, "plans", lambda night, settings: [leaking])
+    with pytest.raises(LeakFound, match="ranker labels inside the gate's window"):
+        run(ready(tmp_path))
+
+
+def test_too_little_taken_gives_none_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_ranker, "MIN_HITS", 10**6)
+    facts = run(ready(tmp_path))
     assert not facts["fitted"]
     assert "fewer than" in facts["why"]
 
@@ -140,7 +154,8 @@ def test_examples_without_anything_new_give_no_base_towers_and_say_why(tmp_path)
     """Each shopper buys one and the same item: towers that learn from new items only have no positive."""
     same = log(*((f"c{n:02}", f"i{n:02}", "purchase", d + 0.6) for n in range(12) for d in range(102)))
     shop = ListShop(
-        ranker=RankerSettings(days=14, trees=15), towers=TowerSettings(dim=8, epochs=1, targets="new")
+        ranker=RankerSettings(days=14, label_days=7, enough_taken=100, trees=15),
+        towers=TowerSettings(dim=8, epochs=1, targets="new"),
     )
     facts = run(ready(tmp_path, same, settings=shop))
     assert not facts["fitted"]

@@ -18,7 +18,9 @@ TEXT_DIM = 8
 @dataclass(frozen=True)
 class TowerShop(ShopSettings):
     towers: TowerSettings = field(
-        default_factory=lambda: TowerSettings(dim=8, epochs=2, warm_epochs=1, batch_examples=32)
+        default_factory=lambda: TowerSettings(
+            dim=8, epochs=2, warm_epochs=1, batch_examples=32, neighbour_rank=4
+        )
     )
     ranker: RankerSettings = field(default_factory=RankerSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)

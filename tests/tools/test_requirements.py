@@ -26,8 +26,12 @@ LISTED = {
 PINNED = {
     line.split("==")[0] for line in (CHECKOUT / "requirements.txt").read_text().splitlines() if "==" in line
 }
+# The peers' worker runs in an environment of its own: requirements-bench.in is for it.
 SOURCES = [
-    file.read_text(encoding="utf-8") for room in ROOMS for file in sorted((CHECKOUT / room).rglob("*.py"))
+    file.read_text(encoding="utf-8")
+    for room in ROOMS
+    for file in sorted((CHECKOUT / room).rglob("*.py"))
+    if not (file.parent.name == "peers" and file.name.startswith("worker"))
 ]
 
 

@@ -115,3 +115,11 @@ def test_a_small_catalogue_is_not_sampled():
     codes, correction = module._negatives(np.array([3, 0, 9]), 2, np.random.default_rng(1))
     assert codes.tolist() == [0, 1, 2]
     assert not correction.any()
+
+
+def test_the_correction_is_as_strong_as_asked(monkeypatch):
+    monkeypatch.setattr(module, "FULL_SOFTMAX_BELOW", 0)
+    full, half, none = (first_batch(data(), logq=strength).correction for strength in (1.0, 0.5, 0.0))
+    assert full.any()
+    assert half == pytest.approx(full / 2)
+    assert not none.any()

@@ -6,6 +6,8 @@ import pytest
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.popularity import popularity_matrix
+from recsys_tasks.model.towers import TENSORS, TowerModel
+from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.training import tower_data
 from recsys_tasks.training.towers import fit_towers
 from tests.training.taste_shop import (
@@ -112,9 +114,78 @@ def test_a_warm_start_finds_its_items_by_id(fit):
 
 def test_a_warm_start_of_another_width_keeps_what_fits(fit):
     wider = fitted(settings=SMALL.model_copy(update={"dim": 12}), warm=fit.model)
-    assert wider.model.dim == 12
+    assert wider.model.width == 12
 
 
 def test_a_loss_that_is_no_number_stops_the_night():
     with pytest.raises(TrainingFailed, match="learning_rate"):
         fitted(settings=SMALL.model_copy(update={"learning_rate": 1e30}))
+
+
+def test_the_neighbour_term_is_that_of_the_log(fit):
+    """A vocabulary of two tastes: what goes together by the log alone is of one taste."""
+    tensors = fit.model.tensors
+    assert fit.model.item_ids.gather(tensors.near_codes).to_list() == fit.model.item_ids.to_list()
+    agree = tensors.near_given @ tensors.near_taken.T
+    garden = fit.model.item_ids.str.starts_with("g").to_numpy()
+    same = garden[:, None] == garden[None, :]
+    assert agree[same].mean() > agree[~same].mean()
+    louder = fitted(settings=SMALL.model_copy(update={"neighbour_weight": 2.0})).model.tensors
+    assert louder.near_given == pytest.approx(tensors.near_given * 2 / SMALL.neighbour_weight)
+    assert np.array_equal(louder.ids, tensors.ids)
+
+
+def test_without_the_neighbour_term_the_rest_is_the_same(fit):
+    alone = fitted(settings=SMALL.model_copy(update={"neighbour_rank": 0})).model
+    assert alone.dim == alone.width == SMALL.dim
+    assert np.array_equal(alone.tensors.ids, fit.model.tensors.ids)
+    assert share_of_own_taste(scores(alone)) > 0.97
+
+
+def test_without_texts_an_unseen_item_is_blank(fit):
+    model = fitted(settings=SMALL.model_copy(update={"text": False})).model
+    row = model.item_matrix(pl.Series(["g20"]), vectors().of(["g20"]), np.zeros((1, 2), np.float32))
+    assert not row.any()
+    assert share_of_own_taste(scores(model)) > 0.97
+
+
+def test_without_ids_items_of_one_text_and_category_are_one(fit):
+    one_text = vectors().matrix.copy()
+    one_text[ITEMS.index("g01")] = one_text[ITEMS.index("g02")]
+    shop = TextVectors(pl.Series(ITEMS), one_text)
+    settings = SMALL.model_copy(update={"id_dropout": 1.0, "neighbour_rank": 0})
+    model = fit_towers(snapshot(), examples(), shop, settings, WEIGHTS, UNTIL, 1, fit.model).model
+    twins = pl.Series(["g01", "g02"])
+    rows = model.item_matrix(twins, shop.of(twins), np.zeros((2, 2), np.float32))
+    assert np.array_equal(rows[0], rows[1])
+
+
+def test_without_popularity_the_last_dimension_is_nothing():
+    model = fitted(settings=SMALL.model_copy(update={"popularity_days": []})).model
+    popularity = model.popularity(log(), UNTIL, pl.Series(ITEMS), snapshot().items)
+    assert popularity.shape == (len(ITEMS), 0)
+    assert not model.item_matrix(pl.Series(ITEMS), vectors().of(ITEMS), popularity)[:, -1].any()
+
+
+@pytest.mark.parametrize(("learned", "moved"), [(True, True), (False, False)])
+def test_the_temperature_is_learned_or_stays(learned, moved):
+    settings = SMALL.model_copy(update={"similarity": "cosine", "learn_temperature": learned})
+    scale = fitted(settings=settings).model.tensors.scale
+    assert (abs(scale.item() - 12.0) > 0.01) is moved
+
+
+CAUSAL = SMALL.model_copy(update={"user": "transformer", "neighbour_rank": 0, "epochs": 8})
+
+
+def test_a_transformer_tells_two_tastes_apart_and_stays_as_it_was_stored(tmp_path):
+    one, two = (fitted(settings=CAUSAL).model for _ in range(2))
+    assert share_of_own_taste(scores(one)) > 0.9
+    for number, model in enumerate((one, two)):
+        model.save(tmp_path / str(number))
+    assert (tmp_path / "0" / TENSORS).read_bytes() == (tmp_path / "1" / TENSORS).read_bytes()
+    assert np.array_equal(scores(TowerModel.load(tmp_path / "0")), scores(one))
+
+
+def test_a_transformer_goes_on_from_an_earlier_nights():
+    first = fitted(settings=CAUSAL)
+    assert fitted(settings=CAUSAL, warm=first.model).loss_first < first.loss_first

@@ -1,5 +1,6 @@
 """What the shopper took before: the strongest rule of a grocery."""
 
+from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.proposals import Proposals, best, nothing
 from recsys_tasks.recommend.shoppers import Shoppers
 
@@ -8,8 +9,13 @@ NAME = "repeat"
 HALF_LIFE = 90.0
 
 
-def propose(shoppers: Shoppers, k: int, new_only: bool) -> Proposals:
+def propose(batch: Batch, k: int, new_only: bool) -> Proposals:
     """The shopper's own items by decayed number of purchases."""
+    return own(batch.shoppers, k, new_only)
+
+
+def own(shoppers: Shoppers, k: int, new_only: bool) -> Proposals:
+    """The same, for shoppers that no model looks at."""
     if new_only:
         return nothing()
     shopper, item = shoppers.split(shoppers.own.key)

@@ -1,0 +1,24 @@
+"""What the ranker knows of a (shopper, item): computed alike for training groups and for tonight's lists."""
+
+import numpy as np
+
+from recsys_tasks.recommend.batch import Batch
+from recsys_tasks.recommend.features import catalogue, habits, likeness, price, sources
+from recsys_tasks.recommend.log import Floats
+from recsys_tasks.recommend.pool import Pool
+
+PARTS = (likeness, sources, habits, price, catalogue)
+# What the ranker reads, in order; another order or set is another ranker.
+NAMES: tuple[str, ...] = tuple(name for part in PARTS for name in part.NAMES)
+# A feature belongs to the group that its name begins with; each can be left out by a setting.
+GROUPS = tuple(dict.fromkeys(name.partition("_")[0] for name in NAMES))
+
+
+def features(pool: Pool, batch: Batch) -> Floats:
+    """A column for each of NAMES, (R, F), for rows ordered by shopper; nan where there is nothing to know."""
+    values = np.full((len(pool.rows), len(NAMES)), np.nan, np.float32)
+    place = {name: number for number, name in enumerate(NAMES)}
+    for part in PARTS:
+        for name, column in part.columns(pool, batch):
+            values[:, place[name]] = column
+    return values

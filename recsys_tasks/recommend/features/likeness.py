@@ -1,0 +1,68 @@
+"""How well an item fits the shopper by the towers, by its text, and by what others took together."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from recsys_tasks.recommend.batch import Batch
+from recsys_tasks.recommend.features.column import Column, nearest, picked, products
+from recsys_tasks.recommend.log import Floats
+from recsys_tasks.recommend.pool import Pool
+from recsys_tasks.recommend.proposals import Proposals, rank_within
+
+NAMES = (
+    *("tower_likeness", "tower_popularity", "tower_score", "tower_rank", "tower_nearest"),
+    *("text_taste", "text_nearest"),
+    *("neighbours_long", "neighbours_recent", "neighbours_long_rank", "neighbours_recent_rank"),
+)
+
+
+def columns(pool: Pool, batch: Batch) -> Iterator[Column]:
+    """See NAMES."""
+    yield from _tower(pool.rows, batch)
+    yield from _text(pool.rows, batch)
+    yield from _neighbours(pool.rows, batch)
+
+
+def tower_scores(rows: Proposals, batch: Batch) -> Floats:
+    """(R,) the towers' score."""
+    return products(batch.users, batch.sight.items, rows.shopper, rows.item)
+
+
+def _tower(rows: Proposals, batch: Batch) -> Iterator[Column]:
+    items = batch.sight.items
+    likeness = products(batch.users[:, :-1], items[:, :-1], rows.shopper, rows.item)
+    popularity = items[rows.item, -1]
+    score = np.round(likeness + popularity, 5)
+    yield "tower_likeness", likeness
+    yield "tower_popularity", popularity
+    yield "tower_score", score
+    yield "tower_rank", _ranks(rows, score)
+    own_shopper, own = batch.newest
+    yield "tower_nearest", nearest(batch.sight.likeness, rows.item, rows.shopper, own, own_shopper)
+
+
+def _text(rows: Proposals, batch: Batch) -> Iterator[Column]:
+    text, row = batch.sight.text, batch.sight.text_row
+    yield "text_taste", products(batch.taste, text, rows.shopper, row[rows.item])
+    own_shopper, own = batch.newest
+    yield "text_nearest", nearest(text, row[rows.item], rows.shopper, row[own], own_shopper)
+
+
+def _neighbours(rows: Proposals, batch: Batch) -> Iterator[Column]:
+    column = batch.sight.context.neighbour_column[rows.item]
+    known = column >= 0
+    for name, scores in (
+        ("neighbours_long", batch.neighbour_scores),
+        ("neighbours_recent", batch.recent_neighbour_scores),
+    ):
+        score = picked(scores.ravel(), rows.shopper * scores.shape[1] + column * known, known, np.nan)
+        yield name, score
+        yield f"{name}_rank", _ranks(rows, np.nan_to_num(score, nan=-1.0))
+
+
+def _ranks(rows: Proposals, score: Floats) -> Floats:
+    order = np.lexsort((rows.item, -score, rows.shopper))
+    rank = np.empty(len(rows), np.float32)
+    rank[order] = rank_within(rows.shopper[order])
+    return rank

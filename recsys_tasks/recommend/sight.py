@@ -1,0 +1,111 @@
+"""What a model makes of one shop at one instant: computed once, shared by all shoppers."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+
+from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.model.towers import TowerModel
+from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.recommend.context import Context
+from recsys_tasks.recommend.log import Floats, Ints
+from recsys_tasks.recommend.segments import Segments
+from recsys_tasks.recommend.shelves import Shelves
+from recsys_tasks.recommend.topics import TOPICS, topics_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """
+    Towers, with the text vectors they were fitted with, looking at a context.
+
+    ``ready`` is an index that holds exactly the allowed items at ``ready_as_of``; elsewhere one is built.
+    """
+
+    context: Context
+    towers: TowerModel
+    vectors: TextVectors
+    ready: ItemIndex | None = None
+    ready_as_of: datetime | None = None
+
+    @cached_property
+    def used(self) -> Ints:
+        """Positions of the items that can be shown or stand in a history; the others need no vector."""
+        touched = self.context.log.item
+        used = self.context.allowed.copy()
+        used[touched[touched >= 0]] = True
+        return np.flatnonzero(used)
+
+    @cached_property
+    def text(self) -> Floats:
+        """(used, T)"""
+        return self.vectors.of(self.context.items.gather(self.used))
+
+    @cached_property
+    def text_row(self) -> Ints:
+        """(n,) the row of ``text`` that each item has; 0 for items that are not used."""
+        rows = np.zeros(len(self.context.items), np.int64)
+        rows[self.used] = np.arange(len(self.used))
+        return rows
+
+    @cached_property
+    def items(self) -> Floats:
+        """(n, d + 1): item vectors with popularity as of the context; zeros for items that are not used."""
+        snapshot = self.context.snapshot
+        ids = self.context.items.gather(self.used)
+        popularity = self.towers.popularity(snapshot.events, snapshot.as_of, ids, snapshot.items)
+        matrix = np.zeros((len(self.context.items), self.towers.dim + 1), np.float32)
+        matrix[self.used] = self.towers.item_matrix(ids, self.text, popularity)
+        return matrix
+
+    @cached_property
+    def likeness(self) -> Floats:
+        """(n, d) the learned item vectors at unit length."""
+        vectors = self.items[:, : self.towers.width]
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Floats = vectors / np.maximum(norms, 1e-9)
+        return unit
+
+    @cached_property
+    def topic(self) -> Ints:
+        """(n,) what each item is about, by its text; topic 0 for items that are not used."""
+        topics = np.zeros(len(self.context.items), np.int64)
+        topics[self.used] = topics_of(self.text)
+        return topics
+
+    @cached_property
+    def group(self) -> Ints:
+        """(n,) the category of each item; its topic in a shop without categories."""
+        return self.context.facts.category if self.context.facts.categories > 1 else self.topic
+
+    @property
+    def groups(self) -> int:
+        return self.context.facts.categories if self.context.facts.categories > 1 else TOPICS
+
+    @cached_property
+    def shelves(self) -> Shelves:
+        return Shelves.build(self.context, self.group, self.groups)
+
+    @cached_property
+    def segments(self) -> Segments:
+        return Segments.build(self.context, self.topic)
+
+    @cached_property
+    def index(self) -> ItemIndex:
+        """The ready index where it holds exactly the allowed items as of the context, else a fresh one."""
+        if self.ready is None or self.ready_as_of != self.context.snapshot.as_of:
+            return self.fresh_index()
+        if not self.ready.item_ids.equals(self.context.items.gather(self.context.allowed_places)):
+            log.warning("the night's index holds other items than the rules allow: building another")
+            return self.fresh_index()
+        return self.ready
+
+    def fresh_index(self) -> ItemIndex:
+        """An index over exactly the allowed items, with popularity as of the context."""
+        places = self.context.allowed_places
+        return ItemIndex.build(self.context.items.gather(places), self.items[places])
