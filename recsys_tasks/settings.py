@@ -37,7 +37,15 @@ SHOP_VARIABLE = "RECSYS_SHOP"
 ENVIRONMENT_NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
 
 CandidateSource = Literal[
-    "repeat", "retrieval", "neighbours", "new_items", "category", "segment", "popular", "popular_28"
+    "repeat",
+    "retrieval",
+    "neighbours",
+    "new_items",
+    "category",
+    "segment",
+    "popular",
+    "popular_28",
+    "lasting",
 ]
 CANDIDATE_SOURCES: tuple[CandidateSource, ...] = get_args(CandidateSource)
 FeatureGroup = Literal[
@@ -251,7 +259,7 @@ class TowerSettings(Section):
     input_dropout: Share = 0.2
     id_dropout: Share = 0.2
     """Share of item ids hidden in training, so that an item without history works from its text; 1: no ids."""
-    popularity_days: list[PositiveInt] = [7, 28]
+    popularity_days: list[PositiveInt] = [7, 28, 180]
     """Windows of the popularity in the score; empty: no popularity."""
     targets: Literal["all", "new"] = "all"
     """What an example's positives are: all that the shopper took, or only what was new to the shopper."""
@@ -265,7 +273,7 @@ class TowerSettings(Section):
     """How much it counts, in logits per standard deviation of its scores."""
     neighbour_items: PositiveInt = 5_000
     """The items it knows, those touched most; time grows with the cube, memory with the square."""
-    neighbour_half_life_days: PositiveFloat = 180.0
+    neighbour_half_life_days: PositiveFloat = 365.0
 
 
 class RankerSettings(Section):
@@ -276,7 +284,7 @@ class RankerSettings(Section):
     """Each cut within those days is labelled by what was taken in this many days behind it."""
     enough_taken: PositiveInt = 10_000
     """Where fewer items were taken in all labels together, days and labels become 2, 4 or 8 times as long."""
-    trees: PositiveInt = 250
+    trees: PositiveInt = 150
     sources: list[CandidateSource] = list(CANDIDATE_SOURCES)
     """Where candidates come from; leave a name out and its source is off."""
     without_features: list[FeatureGroup] = []

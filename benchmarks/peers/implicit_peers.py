@@ -52,7 +52,7 @@ class Bpr(Als):
         common = {"factors": 128, "learning_rate": 0.05}
         return [
             {**common, "iterations": steps, "regularization": strength}
-            for steps, strength in ((100, 0.01), (100, 0.05), (300, 0.01), (30, 0.01))
+            for steps, strength in ((150, 0.01), (150, 0.002), (300, 0.002))
         ]
 
 

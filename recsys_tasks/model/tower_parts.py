@@ -31,7 +31,7 @@ class TowerFacts:
     """What makes a shopper's vector of the history: ``mean`` or ``transformer``."""
     launch_prior: bool = False
     """Whether a launch starts with the popularity of earlier ones (``model.launches``)."""
-    near_half_life_days: float = 180.0
+    near_half_life_days: float = 365.0
     """Half-life of the bag that the neighbour factors are read with."""
     format: int = FORMAT
     attribute_values: dict[str, list[str]] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import polars as pl
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.neighbours import Neighbours
 from recsys_tasks.recommend.catalogue import ItemFacts
+from recsys_tasks.recommend.ladder import ladder
 from recsys_tasks.recommend.log import Bools, Ints, Log, positions, read_log
 from recsys_tasks.recommend.popularity import Popularity
 from recsys_tasks.recommend.rules import allowed_items
@@ -59,6 +60,11 @@ class Context:
     @cached_property
     def popularity(self) -> Popularity:
         return Popularity.of(self.log, self.allowed)
+
+    @cached_property
+    def ladder(self) -> Ints:
+        """Positions of the allowed items in the order that fills lists (``recommend.ladder``)."""
+        return ladder(self.log, self.allowed, self.popularity)
 
     @cached_property
     def month(self) -> Ints:

@@ -1,9 +1,10 @@
 """
 The ladder below a shopper's own model: what fills a list that is empty or short.
 
-Rungs: own model -> the shopper's segment -> popular in 7 days -> popular in 28 days -> popular ever -> the rest of the
-catalogue. One event is enough for the first two (its text says what the shopper likes, before any count does): they
-are candidate sources, so a row's source tells its rung. A shopper without any starts at the third.
+Rungs: own model -> the shopper's segment -> popular over the days that tell most in this shop (``recommend.ladder``) ->
+popular in 7 days -> in 28 days -> ever -> the rest of the catalogue. One event is enough for the first two (its text
+says what the shopper likes, before any count does): they are candidate sources, so a row's source tells its rung. A
+shopper without any starts at the third.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ def guarantee(ranked: Ranked, shoppers: Shoppers, k: int, new_only: bool) -> Ran
     have = np.bincount(own.shopper, minlength=len(shoppers.ids))
     listed = np.sort(shoppers.key(own.shopper, own.item))
     refused = np.union1d(listed, shoppers.seen) if new_only else listed
-    extra = popular.fill(shoppers, np.maximum(k - have, 0), refused)
+    extra = popular.fill(shoppers, np.maximum(k - have, 0), refused, shoppers.context.ladder)
     if not len(extra):
         return ranked
     # Fillers stand behind the model's own rows: their scores start one below the lowest of them.

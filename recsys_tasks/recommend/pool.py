@@ -11,6 +11,7 @@ from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.candidates import (
     SOURCES,
     category,
+    lasting,
     neighbours,
     new_items,
     popular,
@@ -26,7 +27,7 @@ from recsys_tasks.settings import RankerSettings
 
 PROPOSE: dict[str, Callable[[Batch, int, bool], Proposals]] = {
     module.NAME: module.propose
-    for module in (repeat, retrieval, neighbours, new_items, category, segment, popular, popular_28)
+    for module in (repeat, retrieval, neighbours, new_items, category, segment, popular, popular_28, lasting)
 }
 
 

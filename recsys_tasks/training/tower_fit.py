@@ -27,8 +27,9 @@ Ints = npt.NDArray[np.int64]
 
 ID_SD = 0.05
 WARM_UP_STEPS = 50
-# The popularity gains are few and their gradients small: at the common rate they barely move.
-GAIN_RATE = 10.0
+# The popularity gains are few and their gradients small: at the common rate they barely move. Which window tells most
+# differs between shops (measured on a content shop: at 10 times the rate a fifth of the gain of 180 days was lost).
+GAIN_RATE = 30.0
 # A transformer learns in smaller steps than a table.
 CAUSAL_RATE = 1 / 3
 NO_ORDER = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)

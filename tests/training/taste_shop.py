@@ -16,7 +16,14 @@ PER_TASTE, SHOPPERS, TEXT_DIM = 20, 60, 8
 ITEMS = sorted(f"{taste}{n:02}" for taste in "gk" for n in range(PER_TASTE + 1))
 WEIGHTS = {"purchase": 1.0}
 SMALL = TowerSettings(
-    dim=8, epochs=6, warm_epochs=1, batch_examples=32, learning_rate=0.02, history_events=50, negatives=64
+    dim=8,
+    epochs=6,
+    warm_epochs=1,
+    batch_examples=32,
+    learning_rate=0.02,
+    history_events=50,
+    negatives=64,
+    popularity_days=[7, 28],
 )
 
 

@@ -7,6 +7,16 @@ batch's snapshot, so that what comes later changes nothing.
 """
 
 # A row of a list carries the first of these that proposed it.
-SOURCES = ("repeat", "retrieval", "neighbours", "new_items", "category", "segment", "popular", "popular_28")
+SOURCES = (
+    "repeat",
+    "retrieval",
+    "neighbours",
+    "new_items",
+    "category",
+    "segment",
+    "popular",
+    "popular_28",
+    "lasting",
+)
 # Those that look at the whole shop: a list of nothing else owes nothing to what the shopper did.
-SHOPWIDE = ("popular", "popular_28")
+SHOPWIDE = ("popular", "popular_28", "lasting")
