@@ -1,12 +1,14 @@
 """What the ablation takes away or changes: a name, settings, and whose lists show it."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.settings import CANDIDATE_SOURCES, FeatureGroup
 
 SYSTEMS = ("ours", "ours-tower")
-TOWER_PARTS = ("ours-tower", "ours")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,37 @@ class Variant:
 
 
 BASE = Variant("as it is")
-VARIANTS: tuple[Variant, ...] = ()
+RANKER = ("ours",)
+
+
+def _without_source(name: str) -> Variant:
+    """The ranker's candidates without one source."""
+    rest = json.dumps([source for source in CANDIDATE_SOURCES if source != name])
+    return Variant(f"no {name} candidates", (f"ranker.sources={rest}",), RANKER)
+
+
+def _without_features(group: str) -> Variant:
+    return Variant(f"no {group} features", (f'ranker.without_features=["{group}"]',), RANKER)
+
+
+VARIANTS: tuple[Variant, ...] = (
+    *(_without_source(name) for name in CANDIDATE_SOURCES),
+    *(_without_features(group) for group in get_args(FeatureGroup)),
+    Variant("no text in the towers", ("towers.text=false",)),
+    Variant("no item ids", ("towers.id_dropout=1",)),
+    Variant("no popularity in the score", ("towers.popularity_days=[]",)),
+    Variant("no neighbour part", ("towers.neighbour_rank=0",)),
+    Variant("no launch prior", ("towers.launch_prior=false",)),
+    Variant("a quarter of the negatives", ("towers.negatives=512",)),
+    Variant("logQ 0", ("towers.logq=0",)),
+    Variant("cosine, learned temperature", ("towers.similarity=cosine",)),
+    Variant("cosine, fixed temperature", ("towers.similarity=cosine", "towers.learn_temperature=false")),
+    Variant("examples do not age", ("towers.example_half_life_days=100000",)),
+    Variant("targets new to the shopper", ("towers.targets=new",)),
+    Variant("transformer as user tower", ("towers.user=transformer",)),
+    Variant("fine-tuning as the gate decides", ("encoder.enabled=true",)),
+    Variant("no fine-tuning", ("encoder.enabled=false",)),
+)
 
 
 def chosen(names: Iterable[str] | None) -> Iterator[Variant]:

@@ -6,8 +6,7 @@ from recsys_tasks.calendar import Night
 from recsys_tasks.pairs.audit import LearningCut
 from recsys_tasks.settings import RankerSettings
 
-CUT_EVERY_DAYS = 7
-# Where too little is taken in the ranker's days, days, labels and weeks are taken this many times as long.
+# Where too little is taken in the ranker's days, those days and the labels become this many times as long.
 SCALES = (1, 2, 4, 8)
 
 Plan = list[LearningCut]
@@ -22,16 +21,21 @@ def plans(night: Night, settings: RankerSettings) -> list[Plan]:
     """
     days, label = settings.days, settings.label_days
     return [
-        *(cuts(night, days * scale, label * scale, CUT_EVERY_DAYS * scale) for scale in SCALES),
-        cuts(night, label, label, CUT_EVERY_DAYS),
+        *(cuts(night, days * scale, label * scale) for scale in SCALES),
+        cuts(night, label, label),
     ]
 
 
-def cuts(night: Night, days: int, label_days: int, every: int) -> Plan:
-    """Cuts from ``days`` before train_until on, oldest first; the labels of none reach beyond train_until."""
+def cuts(night: Night, days: int, label_days: int) -> Plan:
+    """
+    Cuts of at most ``days`` before train_until, oldest first; the newest one's labels end with train_until.
+
+    Two cuts in one label's length: twice as many were measured to teach no more.
+    """
 
     def before(back: int) -> datetime:
         return night.days_before_end(night.gate_days + max(back, 0))
 
-    latest = min(days, label_days)
-    return [LearningCut(before(back), before(back - label_days)) for back in range(days, latest - 1, -every)]
+    latest, every = min(days, label_days), max(label_days // 2, 1)
+    backs = range(latest, days + 1, every)
+    return [LearningCut(before(back), before(back - label_days)) for back in reversed(backs)]

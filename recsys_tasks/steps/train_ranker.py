@@ -2,8 +2,8 @@
 The night's ranker, with the base towers that it learned from.
 
 The base towers see nothing of the ranker's days: a ranker must learn from candidates of a model that did not know
-what was taken. It learns from weekly cuts within those days, each labelled by the four weeks behind it: a shopper
-takes few new items in a week, and shorter labels, or one cut alone, were measured to be worse.
+what was taken. It learns from cuts every other week within those days, each labelled by the four weeks behind it: a
+shopper takes few new items in a week, and shorter labels, or one cut alone, were measured to be worse.
 """
 
 import logging

@@ -1,10 +1,12 @@
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from benchmarks import variants
 from benchmarks.ablation import compared
+from benchmarks.home import shop_settings
 from benchmarks.metrics import METRICS
 from recsys_tasks.errors import SettingsError
 
@@ -36,3 +38,11 @@ def test_a_variant_is_compared_shopper_by_shopper_with_the_night_as_it_is():
 def test_a_misspelt_variant_is_told_which_there_are():
     with pytest.raises(SettingsError, match="no such variant"):
         variants.chosen(["no tekst"])
+
+
+@pytest.mark.parametrize("variant", variants.VARIANTS, ids=lambda variant: variant.name)
+def test_every_variant_is_a_change_that_the_settings_take(variant, monkeypatch):
+    monkeypatch.setenv("ONLINE_RETAIL", "nowhere")
+    file = Path(__file__).parents[2] / "examples/online_retail/shop.yaml"
+    changed = shop_settings(file, variant.changes)
+    assert changed != shop_settings(file) or variant.name == "fine-tuning as the gate decides"

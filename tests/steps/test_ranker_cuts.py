@@ -13,14 +13,12 @@ NIGHT = Night(date(2026, 4, 10))
 def backs(days: int, label_days: int) -> list[tuple[int, int]]:
     """(days from train_until back to the cut, and to the end of its labels)"""
     until = NIGHT.train_until
-    return [
-        ((until - cut.at).days, (until - cut.until).days) for cut in cuts(NIGHT, days, label_days, every=7)
-    ]
+    return [((until - cut.at).days, (until - cut.until).days) for cut in cuts(NIGHT, days, label_days)]
 
 
-def test_cuts_are_weeks_and_the_last_ones_labels_end_where_the_window_begins():
+def test_two_cuts_in_a_label_and_the_last_labels_end_where_the_window_begins():
     assert backs(28, 14) == [(28, 14), (21, 7), (14, 0)]
-    assert backs(14, 7) == [(14, 7), (7, 0)]
+    assert backs(14, 7) == [(13, 6), (10, 3), (7, 0)]
 
 
 def test_one_label_long_is_one_cut():
@@ -41,6 +39,6 @@ def test_no_label_reaches_into_the_window(days, label_days):
 
 def test_longer_plans_have_as_many_cuts_and_the_last_is_for_a_young_log():
     *scaled, young = plans(NIGHT, RankerSettings(days=56, label_days=28))
-    assert [len(plan) for plan in scaled] == [5] * len(SCALES)
+    assert [len(plan) for plan in scaled] == [3] * len(SCALES)
     assert [(NIGHT.train_until - plan[0].at).days for plan in scaled] == [56, 112, 224, 448]
     assert young == scaled[0][-1:]

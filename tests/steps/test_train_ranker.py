@@ -48,7 +48,7 @@ def test_the_artefact_holds_trees_as_text_and_the_base_towers(job):
     folder = job.workspace.need("ranker", NIGHT).path
     assert set(Ranker.load(folder).boosters) == {"all", "new"}
     base = TowerModel.load(folder / BASE).facts.until
-    assert base == NIGHT.days_before_end(21).isoformat() == run(job)["cuts"][0]
+    assert base == NIGHT.days_before_end(20).isoformat() == run(job)["cuts"][0]
     assert json.loads((folder / "features.json").read_text())["names"] == list(NAMES)
     assert (folder / "ranker_all.txt").read_text().startswith("tree")
 
@@ -85,7 +85,7 @@ def test_a_log_too_young_for_the_first_cut_is_learned_from_later_ones(tmp_path):
     assert facts["cuts"] == [NIGHT.days_before_end(21).isoformat()]
 
 
-@pytest.mark.parametrize(("enough", "first"), [(1, 14), (300, 27), (10**6, 111)])
+@pytest.mark.parametrize(("enough", "first"), [(1, 13), (400, 27), (10**6, 111)])
 def test_a_shop_where_little_is_taken_is_looked_at_over_longer_days(job, enough, first):
     ranker = RankerSettings(days=14, label_days=7, enough_taken=enough)
     little = replace(job, settings=ListShop(ranker=ranker))
