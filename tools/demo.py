@@ -166,10 +166,10 @@ def processes(places: Places, settings: Settings) -> list[psutil.Process]:
 def postmaster(folder: Path) -> list[psutil.Process]:
     """The embedded server's first process, where it runs; it belongs to no process tree of ours."""
     try:
-        return [
-            psutil.Process(int((folder / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0]))
-        ]
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        pid = int((folder / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
+        # While the cluster is being made the file is empty, or names a single-user backend by a negative number.
+        return [psutil.Process(pid)] if pid > 0 else []
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return []
 
 

