@@ -14,11 +14,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 
 from benchmarks import cuts
+from benchmarks.command import add_cuts, finish, homes, shop_parser
 from benchmarks.home import Home, open_home, shop_settings
 from benchmarks.intervals import Resampled
 from benchmarks.metrics import METRICS
@@ -27,7 +27,6 @@ from benchmarks.results import RESAMPLES, SPLIT, Row, score_rows, write_rows
 from benchmarks.slices import TARGETS
 from benchmarks.time_split import run
 from benchmarks.variants import BASE, SYSTEMS, VARIANTS, Variant, chosen
-from recsys_tasks.errors import RecsysError
 
 log = logging.getLogger(__name__)
 
@@ -88,20 +87,11 @@ def compared(variant: str, mine: pl.DataFrame, base: pl.DataFrame, seed: int) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
-        rows = _measure(given)
-    except RecsysError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
-    for target in TARGETS:
-        print(f'\nahead of the night as it is, "{target}"\n\n{table(rows, target)}')
-    return 0
+    return finish(_measure, _show, _parser().parse_args(arguments))
 
 
 def _measure(given: argparse.Namespace) -> list[Row]:
-    home = open_home(shop_settings(given.shop, given.set), given.home or given.out.parent / "homes")
+    home = open_home(shop_settings(given.shop, given.set), homes(given))
     at = (
         cuts.named(given.cut, home.first, home.last, given.horizon)
         if given.cut
@@ -112,32 +102,24 @@ def _measure(given: argparse.Namespace) -> list[Row]:
     for variant in chosen(given.variants):
         log.info("variant %s: %s", variant.name, " ".join(variant.changes))
         settings = shop_settings(given.shop, [*given.set, *variant.changes])
-        changed = open_home(settings, given.home or given.out.parent / "homes")
+        changed = open_home(settings, homes(given))
         other = trial(changed, variant, at, given.horizon, variant.systems)
         rows += [*other.rows, *compared(variant.name, other.scores, base.scores, settings.seed)]
         write_rows(given.out, rows)
     return rows
 
 
+def _show(rows: list[Row]) -> None:
+    for target in TARGETS:
+        print(f'\nahead of the night as it is, "{target}"\n\n{table(rows, target)}')
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.ablation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--shop", type=Path, required=True, help="a shop.yaml")
-    parser.add_argument("--out", type=Path, required=True, help="the JSON to write")
-    parser.add_argument("--cuts", type=int, default=3, help="how many cuts (default 3)")
-    parser.add_argument(
-        "--cut", action="append", default=[], help="a cut by hand, YYYY-MM-DD; may be repeated"
-    )
+    parser = shop_parser("ablation", __doc__)
+    add_cuts(parser)
     parser.add_argument("--horizon", type=int, default=HORIZON, help=f"days scored (default {HORIZON})")
     names = ", ".join(repr(variant.name) for variant in VARIANTS)
     parser.add_argument("--variants", nargs="+", help=f"which (default: all): {names}")
-    parser.add_argument("--set", action="append", default=[], help="a setting of all variants, e.g. seed=2")
-    parser.add_argument(
-        "--home", type=Path, help="where benchmarks keep their homes (default: homes beside --out)"
-    )
     return parser
 
 

@@ -16,13 +16,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from benchmarks import cuts
+from benchmarks.command import finish, homes, shop_parser
 from benchmarks.fold import Fold, FoldHome, fold_home
 from benchmarks.home import Home, open_home, shop_settings
 from benchmarks.isolated import measured
@@ -32,7 +32,7 @@ from benchmarks.ours import OWN_ROWS, own_model
 from benchmarks.results import POOLED, SPLIT, Row, Spent, score_rows, write_rows
 from benchmarks.scene import Scene, shoppers
 from benchmarks.tables import cold
-from recsys_tasks.errors import EmptyPartition, RecsysError
+from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.evaluate.window import targets
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.steps.job import Job
@@ -164,24 +164,15 @@ def share_rows(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
-        rows = _measure(given)
-    except RecsysError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
-    cold(rows)
-    return 0
+    return finish(_measure, cold, _parser().parse_args(arguments))
 
 
 def _measure(given: argparse.Namespace) -> list[Row]:
     settings = shop_settings(given.shop, given.set)
     fold = Fold(given.fold, given.folds, settings.seed)
-    home = open_home(settings, given.home or given.out.parent / "homes")
+    home = open_home(settings, homes(given))
     cut = cuts.named([given.cut], home.first, home.last, given.horizon)[0]
     rows, found = run(home, cut, fold, given.horizon, given.systems)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
     write_rows(given.out, rows)
     found.write_parquet(given.out.with_suffix(".scores.parquet"))
     facts: dict[str, Any] = {
@@ -194,25 +185,13 @@ def _measure(given: argparse.Namespace) -> list[Row]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cold_items",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--shop", type=Path, required=True, help="a shop.yaml")
-    parser.add_argument("--out", type=Path, required=True, help="the JSON to write")
+    parser = shop_parser("cold_items", __doc__)
     parser.add_argument("--cut", required=True, help="the first day that is scored, YYYY-MM-DD")
     parser.add_argument("--fold", type=int, default=0, help="which fold of the items (default 0)")
     parser.add_argument("--folds", type=int, default=6, help="how many folds there are (default 6)")
     parser.add_argument("--horizon", type=int, default=28, help="days scored (default 28)")
     parser.add_argument(
         "--systems", nargs="+", choices=list(OWN_ROWS), default=list(SYSTEMS), help="rows to make"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], help="a setting, e.g. towers.dim=64; may be repeated"
-    )
-    parser.add_argument(
-        "--home", type=Path, help="where benchmarks keep their homes (default: homes beside --out)"
     )
     return parser
 

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from benchmarks import cuts, systems, tables
+from benchmarks.command import add_cuts, finish, homes, shop_parser
 from benchmarks.home import Home, open_home, shop_settings
 from benchmarks.metrics import METRICS, scores, spread
 from benchmarks.night import FittedNight, fit_night
@@ -30,7 +30,7 @@ from benchmarks.results import Row, Spent, score_rows, spread_rows, write_rows
 from benchmarks.scene import Scene, shoppers
 from benchmarks.slices import TARGETS, item_facts, slices
 from benchmarks.systems import Made
-from recsys_tasks.errors import EmptyPartition, RecsysError, SettingsError
+from recsys_tasks.errors import EmptyPartition, SettingsError
 from recsys_tasks.workspace import write_whole
 
 log = logging.getLogger(__name__)
@@ -138,15 +138,7 @@ def run(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
-        rows = _measure(given)
-    except RecsysError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
-    tables.show(rows)
-    return 0
+    return finish(_measure, tables.show, _parser().parse_args(arguments))
 
 
 def _measure(given: argparse.Namespace) -> list[Row]:
@@ -156,7 +148,7 @@ def _measure(given: argparse.Namespace) -> list[Row]:
     seed = [] if given.seed is None else [f"seed={given.seed}"]
     settings = shop_settings(given.shop, [*given.set, *seed])
     asked = systems.names(given.systems)
-    home = open_home(settings, given.home or given.out.parent / "homes")
+    home = open_home(settings, homes(given))
     at = (
         cuts.named(given.cut, home.first, home.last, max(horizons))
         if given.cut
@@ -171,7 +163,6 @@ def _measure(given: argparse.Namespace) -> list[Row]:
 
 def _write(given: argparse.Namespace, board: Board, rows: list[Row], settings: dict[str, Any]) -> None:
     """The rows; beside them every shopper's scores, and what was run with which settings and choices."""
-    given.out.parent.mkdir(parents=True, exist_ok=True)
     write_rows(given.out, rows)
     pl.concat(board.scores).write_parquet(given.out.with_suffix(".scores.parquet"))
     run_facts = {"targets": list(TARGETS), "settings": settings, "cuts": board.facts}
@@ -179,30 +170,15 @@ def _write(given: argparse.Namespace, board: Board, rows: list[Row], settings: d
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.time_split",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--shop", type=Path, required=True, help="a shop.yaml")
-    parser.add_argument("--out", type=Path, required=True, help="the JSON to write")
-    parser.add_argument("--cuts", type=int, default=3, help="how many cuts (default 3)")
-    parser.add_argument(
-        "--cut", action="append", default=[], help="a cut by hand, YYYY-MM-DD; may be repeated"
-    )
+    parser = shop_parser("time_split", __doc__)
+    add_cuts(parser)
     parser.add_argument(
         "--horizons", type=int, nargs="+", default=list(HORIZONS), help="days scored (default 7 28)"
     )
     parser.add_argument("--systems", nargs="+", help="rows to make (default: all)")
-    parser.add_argument(
-        "--set", action="append", default=[], help="a setting, e.g. towers.dim=64; may be repeated"
-    )
     parser.add_argument("--seed", type=int, help="of models, samples and intervals (default: the shop's)")
     parser.add_argument(
         "--max-users", type=int, default=MAX_USERS, help=f"shoppers a cut (default {MAX_USERS})"
-    )
-    parser.add_argument(
-        "--home", type=Path, help="where benchmarks keep their homes (default: homes beside --out)"
     )
     return parser
 

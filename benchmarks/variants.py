@@ -49,7 +49,6 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("examples do not age", ("towers.example_half_life_days=100000",)),
     Variant("targets new to the shopper", ("towers.targets=new",)),
     Variant("transformer as user tower", ("towers.user=transformer",)),
-    Variant("fine-tuning as the gate decides", ("encoder.enabled=true",)),
     Variant("no fine-tuning", ("encoder.enabled=false",)),
 )
 

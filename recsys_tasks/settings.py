@@ -294,7 +294,7 @@ class RankerSettings(Section):
     history_items: PositiveInt = 250
     """Items of the shopper's own history that compete for the list."""
     max_users: PositiveInt = 600
-    """Shoppers per weekly cut the ranker learns from."""
+    """Shoppers of each cut that the ranker learns from."""
 
 
 class GateSettings(Section):

@@ -29,6 +29,8 @@ class Log:
     weights: (E,) Float64 above 0 (default: 1 an event).
     wanted: (E,) Boolean, events of the kind that is scored (default: all): validation scores these only,
     while every event of a shopper makes an item "seen".
+    read_only: (E,) Boolean, events nobody may learn from (default: none). Their shoppers, who have no other events,
+    are answered for by what the peer learned of others; see ``reads`` of a peer.
     as_of: the cut in microseconds, above every time (default: just after the last event).
     """
 
@@ -39,11 +41,12 @@ class Log:
     weights: pl.Series | None = None
     wanted: pl.Series | None = None
     as_of: int | None = None
+    read_only: pl.Series | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would silently spoil a fit; DataError names the field."""
         size = len(self.users)
-        for name in ("items", "times", "weights", "wanted"):
+        for name in ("items", "times", "weights", "wanted", "read_only"):
             column = getattr(self, name)
             if column is not None and len(column) != size:
                 raise DataError(
@@ -88,6 +91,15 @@ class Log:
             return np.ones(len(self))
         return self.weights.cast(pl.Float64).to_numpy()
 
+    def learned(self) -> "Log":
+        """The events that may be learned from."""
+        return self if self.read_only is None else self.rows(~self.read_only.to_numpy(), self.as_of)
+
+    def only_read(self) -> "Log":
+        """The events that may not."""
+        keep = np.zeros(len(self), bool) if self.read_only is None else self.read_only.to_numpy()
+        return self.rows(keep, self.as_of)
+
     def rows(self, keep: NDArray[np.bool_], as_of: int | None = None) -> "Log":
         """The kept events only, with the same offer."""
         mask = pl.Series(keep)
@@ -103,6 +115,7 @@ class Log:
             part(self.weights),
             part(self.wanted),
             as_of,
+            part(self.read_only),
         )
 
 
@@ -120,6 +133,10 @@ class Peer(Protocol):
 
     @property
     def chosen(self) -> dict[str, Any]: ...
+
+    @property
+    def reads(self) -> bool:
+        """Whether it can answer for shoppers it only read (``Log.read_only``)."""
 
     def fit(self, log: Log) -> None: ...
 

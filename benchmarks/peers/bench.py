@@ -32,10 +32,14 @@ class Factors:
         return np.where(np.isnan(scores), np.float32(-np.inf), scores)
 
 
-def events(coded: Coded) -> pl.DataFrame:
-    """What the worker reads of a log: an event a row, oldest first."""
+def events(coded: Coded, readers: pl.Series | None = None) -> pl.DataFrame:
+    """What the worker reads of a log: an event a row, oldest first; those of ``readers`` are not learned from."""
     weight = coded.weight.astype(np.float32)
-    return pl.DataFrame({"user": coded.user, "item": coded.item, "weight": weight})
+    read_only = np.zeros(len(coded.users), bool)
+    if readers is not None:
+        read_only = coded.users.is_in(readers.implode()).to_numpy()
+    columns = {"user": coded.user, "item": coded.item, "weight": weight, "read_only": read_only[coded.user]}
+    return pl.DataFrame(columns)
 
 
 def call(folder: Path, request: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:

@@ -57,10 +57,18 @@ class Coded:
     @classmethod
     def of(cls, log: Log, max_items: int | None = None) -> "Coded":
         """Positions of a log's events."""
-        users = log.users.unique().sort()
         items = log.items.unique().sort()
         if max_items is not None and len(items) > max_items:
             items = _most_touched(log, max_items)
+        return cls._at(log, items)
+
+    def read(self, log: Log) -> "Coded":
+        """Another log's users and events, on the items of this one."""
+        return Coded._at(log, self.items)
+
+    @classmethod
+    def _at(cls, log: Log, items: pl.Series) -> "Coded":
+        users = log.users.unique().sort()
         user, item = positions(log.users, users), positions(log.items, items)
         kept = item >= 0
         return cls(users, items, user[kept], item[kept], ages(log)[kept], log.weight()[kept])
@@ -98,6 +106,7 @@ def popularity(log: Log, items: pl.Series, days: float | None = None, share: flo
     days: only events of the last days before the cut. share: only the last share of the events, for logs
     without times.
     """
+    log = log.learned()
     keep = np.ones(len(log), bool) if log.wanted is None else log.wanted.to_numpy().copy()
     if days is not None and log.times is not None:
         keep &= ages(log) <= days

@@ -85,12 +85,13 @@ class Ease(Tuned):
         return [{"regularisation": value} for value in (200.0, 50.0, 800.0, 3200.0)]
 
     def learner(self, log: Log, trying: bool) -> Learn:
-        coded = Coded.of(log, MAX_ITEMS_TRYING if trying else MAX_ITEMS)
+        coded = Coded.of(log.learned(), MAX_ITEMS_TRYING if trying else MAX_ITEMS)
+        everyone = coded.read(log)
 
         def learn(settings: Settings) -> Opinion:
-            taste = coded.matrix(settings.get("half_life"))
-            weights = ease_weights(taste, settings["regularisation"])
-            return ItemToItem(coded.users, coded.items, taste, weights)
+            half_life = settings.get("half_life")
+            weights = ease_weights(coded.matrix(half_life), settings["regularisation"])
+            return ItemToItem(everyone.users, everyone.items, everyone.matrix(half_life), weights)
 
         return learn
 

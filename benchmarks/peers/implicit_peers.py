@@ -10,7 +10,7 @@ import polars as pl
 from benchmarks.peers import bench
 from benchmarks.peers.base import Log
 from benchmarks.peers.choose import Learn, Settings
-from benchmarks.peers.coded import Coded
+from benchmarks.peers.coded import Coded, positions
 from benchmarks.peers.lists import Opinion
 from benchmarks.peers.tuned import Tuned
 
@@ -30,23 +30,25 @@ class Als(Tuned):
         ]
 
     def learner(self, log: Log, trying: bool) -> Learn:
-        coded = Coded.of(log)
+        items = Coded.of(log.learned())
+        coded, read = items.read(log), log.only_read()
 
         def learn(settings: Settings) -> Opinion:
-            cells = _cells(coded)
+            cells = {"events": _cells(items, coded.users), "readers": _cells(items.read(read), coded.users)}
             size = {"users": len(coded.users), "items": len(coded.items)}
             request = {"model": self.name, "settings": [settings], "seed": SEED, **size}
             with TemporaryDirectory() as folder:
-                bench.call(Path(folder), request, {"events": cells})
+                bench.call(Path(folder), request, cells)
                 return bench.factors(Path(folder), coded, "0")
 
         return learn
 
 
 class Bpr(Als):
-    """Pairwise ranking by stochastic gradient steps."""
+    """Pairwise ranking by stochastic gradient steps. Its users are learned, so it cannot read."""
 
     name: ClassVar[str] = "bpr"
+    reads: ClassVar[bool] = False
 
     def grid(self, log: Log) -> list[Settings]:
         common = {"factors": 128, "learning_rate": 0.05}
@@ -56,9 +58,14 @@ class Bpr(Als):
         ]
 
 
-def _cells(coded: Coded) -> pl.DataFrame:
+def _cells(coded: Coded, users: pl.Series) -> pl.DataFrame:
+    """A cell a row; ``user`` is a position in ``users``."""
     taste = coded.matrix().tocoo()
     weight = taste.data.astype(np.float32)
     return pl.DataFrame(
-        {"user": taste.row.astype(np.int64), "item": taste.col.astype(np.int64), "weight": weight}
+        {
+            "user": positions(coded.users, users)[taste.row],
+            "item": taste.col.astype(np.int64),
+            "weight": weight,
+        }
     )

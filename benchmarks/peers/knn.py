@@ -49,11 +49,12 @@ class ItemKnn(Tuned):
         ]
 
     def learner(self, log: Log, trying: bool) -> Learn:
-        coded = Coded.of(log, MAX_ITEMS_TRYING if trying else MAX_ITEMS)
-        taste = coded.matrix()
+        coded = Coded.of(log.learned(), MAX_ITEMS_TRYING if trying else MAX_ITEMS)
+        everyone = coded.read(log)
+        taste, tastes = coded.matrix(), everyone.matrix()
 
         def learn(settings: Settings) -> Opinion:
             weights = knn_weights(taste, settings["neighbours"], settings["shrink"])
-            return ItemToItem(coded.users, coded.items, taste, weights, zero_is_nothing=True)
+            return ItemToItem(everyone.users, everyone.items, tastes, weights, zero_is_nothing=True)
 
         return learn

@@ -37,6 +37,11 @@ class Popular:
     chosen: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def reads(self) -> bool:
+        """All shoppers get the same."""
+        return True
+
+    @property
     def name(self) -> str:
         """popular, popular-28-days, popular-last-10%."""
         if self.days is not None:

@@ -29,6 +29,7 @@ class Sasrec:
     """
 
     name: ClassVar[str] = "sasrec"
+    reads: ClassVar[bool] = True
     SECONDS: ClassVar[float] = 240.0
     PATIENCE: ClassVar[int] = 4
     ROUNDS: ClassVar[int] = 60
@@ -51,11 +52,13 @@ class Sasrec:
 
     def fit(self, log: Log) -> None:
         """Choose inside the log, then learn from all of it."""
-        chosen = self._choose(split(log))
-        coded = Coded.of(log)
+        chosen = self._choose(split(log.learned()))
+        coded, readers = Coded.of(log.learned()).read(log), log.only_read().users.unique()
         for settings in {chosen[rule]["dropout"]: chosen[rule] for rule in RULES}.values():
             rules = [rule for rule in RULES if chosen[rule]["dropout"] == settings["dropout"]]
-            self._opinions |= self._fitted(coded, settings, {rule: chosen[rule]["epochs"] for rule in rules})
+            self._opinions |= self._fitted(
+                coded, readers, settings, {rule: chosen[rule]["epochs"] for rule in rules}
+            )
         self._lists = Lists(log)
         self.chosen = {RULE_NAMES[rule]: chosen[rule] for rule in RULES}
 
@@ -79,10 +82,12 @@ class Sasrec:
             curves = json.loads((Path(folder) / "choice.json").read_text(encoding="utf-8"))
         return {rule: _best(curves, RULE_NAMES[rule]) for rule in RULES}
 
-    def _fitted(self, coded: Coded, settings: Settings, epochs: dict[bool, int]) -> dict[bool, bench.Factors]:
+    def _fitted(
+        self, coded: Coded, readers: pl.Series, settings: Settings, epochs: dict[bool, int]
+    ) -> dict[bool, bench.Factors]:
         request = {"task": "fit", "settings": [settings], "keep": sorted(set(epochs.values()))}
         with TemporaryDirectory() as folder:
-            self._call(Path(folder), coded, request, {})
+            self._call(Path(folder), coded, request, {"events": bench.events(coded, readers)})
             return {rule: bench.factors(Path(folder), coded, str(epoch)) for rule, epoch in epochs.items()}
 
     def _call(

@@ -18,6 +18,7 @@ class Tuned(ABC):
     """
 
     name: ClassVar[str]
+    reads: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.chosen: dict[str, Any] = {}
@@ -30,11 +31,15 @@ class Tuned(ABC):
 
     @abstractmethod
     def learner(self, log: Log, trying: bool) -> Learn:
-        """Prepare a log once; the answer fits one member of the grid. ``trying``: it is only to choose by."""
+        """
+        Prepare a log once; the answer fits one member of the grid and knows all shoppers of the log.
+
+        ``trying``: it is only to choose by.
+        """
 
     def fit(self, log: Log) -> None:
         """Choose inside the log, then learn from all of it."""
-        chosen = self.choose(log)
+        chosen = self.choose(log.learned())
         learn = self.learner(log, False)
         fitted: list[tuple[Settings, Opinion]] = []
         for rule in RULES:

@@ -112,13 +112,16 @@ class Run:
         self.folder, self.request, self.settings = folder, request, settings
         self.events = pl.read_parquet(folder / "events.parquet")
         self.max_len = int(settings["max_len"])
-        frame = _interactions(self.events, self.max_len, request["users"])
+        learned = self.events.filter(~pl.col("read_only"))
+        frame = _interactions(learned, self.max_len, request["users"])
         # Long pieces and short ones alike: about as many positions, so as many steps for a number of events.
         histories = frame[Columns.User].nunique()
         self.batch = max(round(settings["positions"] * histories / len(frame)), 8)
         # A round is what is scored: an epoch, or several where a small log has few steps in one.
         self.epochs_a_round = -(-MIN_STEPS // -(-histories // self.batch))
-        self.dataset = Dataset.construct(frame)
+        self.dataset = self.everyone = Dataset.construct(frame)
+        if len(learned) < len(self.events):
+            self.everyone = Dataset.construct(_interactions(self.events, self.max_len, request["users"]))
         self.model = self._model()
 
     def _model(self) -> SASRecModel:
@@ -156,8 +159,8 @@ class Run:
 
     def vectors(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(U, d) of ``users`` (others NaN) and (m, d); what training did not meet is NaN."""
-        known = users[np.isin(users, self.dataset.user_id_map.external_ids)]
-        recommend = self.model.data_preparator.transform_dataset_u2i(self.dataset, known)
+        known = users[np.isin(users, self.everyone.user_id_map.external_ids)]
+        recommend = self.model.data_preparator.transform_dataset_u2i(self.everyone, known)
         loader = self.model.data_preparator.get_dataloader_recommend(recommend, 256)
         user_BD, item_BD = self.model.lightning_model._get_user_item_embeddings(loader, "cpu")
         place = recommend.user_id_map.get_external_sorted_by_internal().astype(np.int64)

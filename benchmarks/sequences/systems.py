@@ -114,8 +114,8 @@ def first_tower(model: SequenceModel) -> SequenceModel:
 
 def peer(task: Task, name: str) -> Answers:
     """
-    A public peer. It knows a shopper's history as of the fit; what a later row of the shopper adds to it is taken out
-    of the list where seen items are removed, and is unknown to the peer otherwise.
+    A public peer. What only later rows of a shopper know is read, not learned from. A peer that cannot read (BPR)
+    answers them with the shopper's list as of the fit, less what the row knows where seen items are left out.
     """
     began = time.monotonic()
     answer = Answer()
@@ -123,29 +123,47 @@ def peer(task: Task, name: str) -> Answers:
         if split == "valid" and name in ONLY_TEST:
             continue
         fitted = PEERS[name]()
-        fitted.fit(log_of(learned, task.item_ids))
+        names = answered_as(asked) if fitted.reads else asked.users
+        fitted.fit(log_of(learned, asked, names, task.item_ids))
         answer.chosen[split] = fitted.chosen
         for kept in (False, True):
-            answer.lists[split, kept] = peer_lists(fitted, asked, task.item_ids, kept)
+            answer.lists[split, kept] = peer_lists(fitted, asked, names, task.item_ids, kept)
     answer.seconds = time.monotonic() - began
     return {name: answer}
 
 
-def log_of(learned: Learned, item_ids: pl.Series) -> Log:
-    """The sequences as a log without times."""
-    users = learned.users.gather(np.repeat(np.arange(len(learned.users)), learned.sequences.lengths))
-    return Log(users, item_ids.gather(learned.sequences.items), item_ids)
+def answered_as(asked: Asked) -> pl.Series:
+    """(n,) who stands for each row: the shopper, or for a later row somebody of that history alone."""
+    names = pl.DataFrame({"user": asked.users, "first": asked.first}).with_row_index("row")
+    later = pl.concat_str("user", pl.lit("\n"), "row")
+    return names.select(pl.when("first").then("user").otherwise(later)).to_series()
 
 
-def peer_lists(peer: Peer, asked: Asked, item_ids: pl.Series, kept: bool) -> Ints:
-    """(n, LENGTH) codes of what the peer lists for each row."""
-    users = asked.users.unique(maintain_order=True)
-    more = 0 if kept else int(asked.histories.lengths[~asked.first].max(initial=0))
+def log_of(learned: Learned, asked: Asked, names: pl.Series, item_ids: pl.Series) -> Log:
+    """The sequences as a log without times; behind them, to be read only, the histories that later rows stand on."""
+    later = np.flatnonzero((names != asked.users).to_numpy())
+    read = asked.histories.rows(later)
+    users = [
+        each.gather(np.repeat(np.arange(len(each)), sequences.lengths))
+        for each, sequences in (
+            (learned.users, learned.sequences),
+            (names.gather(pl.Series(later, dtype=pl.UInt32)), read),
+        )
+    ]
+    items = item_ids.gather(np.concatenate([learned.sequences.items, read.items]))
+    read_only = pl.Series(np.arange(len(items)) >= len(learned.sequences.items))
+    return Log(pl.concat(users), items, item_ids, read_only=read_only)
+
+
+def peer_lists(peer: Peer, asked: Asked, names: pl.Series, item_ids: pl.Series, kept: bool) -> Ints:
+    """(n, LENGTH) codes of what the peer lists for each row, which ``names`` stand for."""
+    users = names.unique(maintain_order=True)
+    more = 0 if kept or peer.reads else int(asked.histories.lengths[~asked.first].max(initial=0))
     lists = peer.top(users, LENGTH + more, new_only=not kept)
     row = positions_of(lists["user_id"], users)
     table = np.full((len(users), LENGTH + more), -1, dtype=np.int64)
     table[row, lists["rank"].to_numpy() - 1] = positions(lists["item_id"], item_ids)
-    top = table[positions_of(asked.users, users)]
+    top = table[positions_of(names, users)]
     return top if kept else without_own(top, asked.histories)
 
 

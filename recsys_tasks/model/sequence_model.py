@@ -43,9 +43,8 @@ class Tower:
     def items(self) -> Floats:
         """(V, D), unit length. An item that training never saw takes the ids of its nearest texts."""
         with torch.inference_mode():
-            everything = torch.arange(len(self.net.ids), device=self.net.ids.device)
-            text = self.net.text(self.net.text_VT).cpu().numpy()
-            ids = self.net.items(everything, everything).cpu().numpy() - text
+            parts = self.net.parts(torch.arange(len(self.net.ids), device=self.net.ids.device))
+        ids, text = parts.ids.cpu().numpy(), parts.texts.cpu().numpy()
         frozen, cold = self.net.text_VT.cpu().numpy(), np.flatnonzero(~self.warm)
         ids[cold] = borrow(frozen[cold], frozen[self.warm], ids[self.warm])
         return _unit(ids + text)
@@ -59,7 +58,7 @@ class Tower:
             for bucket in buckets(histories, np.arange(len(histories))):
                 codes, places = np.unique(bucket.inputs, return_inverse=True)
                 inputs = self.net.items(
-                    torch.from_numpy(codes).to(device),
+                    self.net.parts(torch.from_numpy(codes).to(device)),
                     torch.from_numpy(places.reshape(bucket.inputs.shape)).to(device),
                 )
                 newest = torch.from_numpy(bucket.filled.sum(axis=1) - 1).to(device)

@@ -4,6 +4,8 @@ The net of a next-item model: item vectors from id and text, and a user tower ov
 Shape letters: B histories, L places, D width, T text width, V items of the catalogue, M some of them.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -50,6 +52,13 @@ class DecayedTower(nn.Module):
         return powers / powers.sum(dim=1, keepdim=True)
 
 
+class ItemParts(NamedTuple):
+    """(M, D) each: id vectors, projected texts."""
+
+    ids: Tensor
+    texts: Tensor
+
+
 class SequenceNet(nn.Module):
     """Item table and user tower. ``text_VT`` holds the frozen text vectors, a zero row where there is none."""
 
@@ -65,19 +74,17 @@ class SequenceNet(nn.Module):
         self.id_dropout = settings.id_dropout
         self.user: nn.Module = user_tower(settings)
 
-    def items(self, codes_M: Tensor, places: Tensor) -> Tensor:
-        """
-        Vectors of ``codes_M[places]``, of the shape of ``places`` with D behind it.
+    def parts(self, codes_M: Tensor) -> ItemParts:
+        """What the vectors of these items are made of; a step projects each text once."""
+        return ItemParts(functional.embedding(codes_M, self.ids), self.text(self.text_VT[codes_M]))
 
-        The text part is computed once an item; in training each place loses its id on its own.
-        """
-        ids, texts = functional.embedding(codes_M, self.ids), self.text(self.text_VT[codes_M])
-        kept = torch.ones(places.shape, device=ids.device)
+    def items(self, parts: ItemParts, places: Tensor) -> Tensor:
+        """Vectors at ``places`` of the parts, of their shape and D; in training each place may lose its id."""
+        kept = torch.ones(places.shape, device=places.device)
         if self.training and self.id_dropout:
-            kept = (torch.rand(places.shape, device=ids.device) >= self.id_dropout).float()
-        out: Tensor = functional.embedding(places, texts) + functional.embedding(
-            places, ids
-        ) * kept.unsqueeze(-1)
+            kept = (torch.rand(places.shape, device=places.device) >= self.id_dropout).float()
+        ids, texts = (functional.embedding(places, part_MD) for part_MD in parts)
+        out: Tensor = texts + ids * kept.unsqueeze(-1)
         return out
 
 

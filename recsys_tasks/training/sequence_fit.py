@@ -97,20 +97,20 @@ class SequenceFit:
         batch, negatives = list(buckets(self.pieces, rows)), self._negatives()
         parts = [*(bucket.inputs.ravel() for bucket in batch), negatives]
         distinct, places = np.unique(np.concatenate(parts), return_inverse=True)
-        codes_M = self._tensor(distinct)
+        items = self.net.parts(self._tensor(distinct))
         *at, at_negatives = torch.split(self._tensor(places), [len(part) for part in parts])
         users, targets, own = [], [], []
         for bucket, at_bucket in zip(batch, at, strict=True):
             at_BL, asked = at_bucket.view(bucket.inputs.shape), self._tensor(bucket.filled[:, 1:])
-            users.append(self.net.user(self.net.items(codes_M, at_BL[:, :-1]))[asked])
+            users.append(self.net.user(self.net.items(items, at_BL[:, :-1]))[asked])
             targets.append(at_BL[:, 1:][asked])
             holds_BK = _holds(at_BL, self._tensor(bucket.filled), at_negatives, len(distinct))
             own.append(holds_BK[asked.nonzero()[:, 0]])
         at_targets = torch.cat(targets)
         return self.contrast(
             torch.cat(users),
-            self.net.items(codes_M, at_targets),
-            self.net.items(codes_M, at_negatives),
+            self.net.items(items, at_targets),
+            self.net.items(items, at_negatives),
             torch.cat(own),
         )
 

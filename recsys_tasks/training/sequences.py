@@ -24,7 +24,7 @@ RANKED = 10
 # Enough for a standard error of .002; more would cost more than the training.
 MOST_ROWS = 8_000
 TEXT_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-NEAR_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0)
+NEAR_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 # Where an epoch is shorter, several pass between two looks at the validation.
 LOOK_AFTER_STEPS = 50
 

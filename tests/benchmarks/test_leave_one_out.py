@@ -150,9 +150,9 @@ def test_cold_items_are_in_no_history_and_are_every_target():
 
 
 class Fixed:
-    """A peer that lists every item by code and leaves out what it was fitted on."""
+    """A peer that lists every item by code and leaves out what it knows of a shopper."""
 
-    name, chosen = "fixed", {}
+    name, chosen, reads = "fixed", {}, False
 
     def fit(self, log) -> None:
         self.log = log
@@ -166,18 +166,38 @@ class Fixed:
         return pl.concat(frames)
 
 
-def test_a_peers_list_for_a_later_row_holds_nothing_of_that_rows_history(monkeypatch):
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_peers_list_for_a_later_row_holds_nothing_of_that_rows_history(monkeypatch, reads):
+    monkeypatch.setattr(Fixed, "reads", reads)
     monkeypatch.setitem(systems.PEERS, "fixed", Fixed)
+    rows = split_rows(
+        ("valid", 0, "ann", [1, 2], 3),
+        ("test", 1, "ann", [2, 3], 4),
+        ("test", 2, "ann", [2, 3, 4], 5),
+        ("test", 3, "bob", [5], 4),
+    )
+    task = read_task(rows, NO_ITEMS)
+    lists = systems.peer(task, "fixed")["fixed"].lists
+    new = [[task.item_ids[int(code)] for code in row if code >= 0] for row in lists["test", False]]
+    assert new == [["4", "5"], ["1", "5"] if reads else ["5"], ["1", "2", "3", "4"]]
+    assert [len(set(row) - {-1}) for row in lists["test", True].tolist()] == [5, 5, 5]
+
+
+def test_what_later_rows_add_is_read_by_peers_and_not_learned_from():
     rows = split_rows(
         ("valid", 0, "ann", [1, 2], 3),
         ("test", 1, "ann", [2, 3], 4),
         ("test", 2, "ann", [2, 3, 4], 5),
     )
     task = read_task(rows, NO_ITEMS)
-    lists = systems.peer(task, "fixed")["fixed"].lists
-    new = [[task.item_ids[int(code)] for code in row if code >= 0] for row in lists["test", False]]
-    assert new == [["4", "5"], ["5"]]
-    assert [len(set(row) - {-1}) for row in lists["test", True].tolist()] == [5, 5]
+    names = systems.answered_as(task.test)
+    log = systems.log_of(task.refit, task.test, names, task.item_ids)
+    assert names.to_list() == ["ann", "ann\n1"]
+    assert (log.learned().users.to_list(), log.learned().items.to_list()) == (["ann"] * 3, ["1", "2", "3"])
+    assert (log.only_read().users.to_list(), log.only_read().items.to_list()) == (
+        ["ann\n1"] * 3,
+        ["2", "3", "4"],
+    )
 
 
 @pytest.fixture

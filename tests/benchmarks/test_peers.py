@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from benchmarks.peers import bench
-from benchmarks.peers.base import LISTS
+from benchmarks.peers.base import LISTS, Log
 from benchmarks.peers.registry import PEERS
 from tests.benchmarks.peer_logs import ordered, timed
 
@@ -131,3 +131,45 @@ def test_tastes_are_learnt(name, fitted, log, users):
     number = {kind: pl.col(kind).str.slice(1).cast(pl.Int64) for kind in ("user_id", "item_id")}
     own = lists.select((number["user_id"] % 4) == (number["item_id"] // 10)).to_series().mean()
     assert own > 0.5
+
+
+def with_readers(log: Log) -> Log:
+    """Behind the log: a twin of a shopper, and somebody who took all of the second group of items; both only read."""
+    twin = log.items.filter(log.users == "u000")
+    group = pl.Series([f"i{place:03d}" for place in range(10, 16)])
+    names = ["twin"] * len(twin) + ["reader"] * len(group)
+    times = None if log.times is None else pl.concat([log.times, pl.Series([log.cut - 1] * len(names))])
+    return Log(
+        pl.concat([log.users, pl.Series(names)]),
+        pl.concat([log.items, twin, group]),
+        log.items_offered,
+        times,
+        as_of=log.as_of,
+        read_only=pl.Series([False] * len(log) + [True] * len(names)),
+    )
+
+
+def test_who_is_only_read_changes_nobodys_list_and_is_answered_by_what_others_taught(name, fitted, log):
+    if name == "bpr":
+        assert not fitted.reads
+        return
+    assert fitted.reads
+    read, users = fit(name, with_readers(log)), log.users.unique().sort()
+    # Random starts depend on the number of users, and so does the sample that measures a spread.
+    tolerant = name in (*OF_THE_WORKER, "ease+popularity")
+    for new_only in (True, False):
+        before, after = fitted.top(users, 5, new_only), read.top(users, 5, new_only)
+        same = (before["item_id"] == after["item_id"]).mean()
+        assert same == 1 or (tolerant and same > 0.9)
+    if name.startswith("popular") or name == "ease+popularity":
+        return
+    liked = read.top(pl.Series(["reader"]), 4, True)["item_id"].str.slice(1).cast(pl.Int64)
+    assert liked.is_between(10, 19).sum() >= 3
+
+
+def test_a_twin_of_a_shopper_gets_the_shoppers_list():
+    log = with_readers(ordered())
+    for name in ("item-knn", "ease"):
+        peer = fit(name, log)
+        lists = peer.top(pl.Series(["u000", "twin"]), 10, True)
+        assert lists["item_id"][:10].to_list() == lists["item_id"][10:].to_list()

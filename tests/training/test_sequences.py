@@ -84,13 +84,13 @@ def test_an_item_that_training_never_saw_is_found_by_its_text():
 
 def test_ids_are_hidden_at_random_in_training_only():
     run = SequenceFit(Sequences.of(walks(20)), no_text(), SMALL)
-    codes, places = torch.arange(ITEMS), torch.arange(ITEMS).repeat(200)
-    text = run.net.text(run.net.text_VT[codes])[places]
+    parts, places = run.net.parts(torch.arange(ITEMS)), torch.arange(ITEMS).repeat(200)
+    text = parts.texts[places]
     run.net.train()
-    hidden = (run.net.items(codes, places) == text).all(dim=1).float().mean()
+    hidden = (run.net.items(parts, places) == text).all(dim=1).float().mean()
     assert 0.15 < float(hidden) < 0.25
     run.net.eval()
-    assert not (run.net.items(codes, places) == text).all(dim=1).any()
+    assert not (run.net.items(parts, places) == text).all(dim=1).any()
 
 
 def test_the_loss_is_a_softmax_over_the_target_and_the_other_negatives():

@@ -6,17 +6,9 @@ One contract: ``propose(batch, k, new_only) -> Proposals``. Only allowed items; 
 batch's snapshot, so that what comes later changes nothing.
 """
 
+from recsys_tasks.settings import CANDIDATE_SOURCES
+
 # A row of a list carries the first of these that proposed it.
-SOURCES = (
-    "repeat",
-    "retrieval",
-    "neighbours",
-    "new_items",
-    "category",
-    "segment",
-    "popular",
-    "popular_28",
-    "lasting",
-)
+SOURCES: tuple[str, ...] = CANDIDATE_SOURCES
 # Those that look at the whole shop: a list of nothing else owes nothing to what the shopper did.
 SHOPWIDE = ("popular", "popular_28", "lasting")
