@@ -101,6 +101,7 @@ class Board:
                 {
                     system: figures.found(lists[name], asked.targets)
                     for system, lists in self.cold_lists.items()
+                    if system in self.answers
                 },
             )
             for name in (cold.AMONG_ALL, cold.AMONG_COLD)

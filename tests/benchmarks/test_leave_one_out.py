@@ -253,6 +253,17 @@ def test_the_json_holds_every_row_with_its_interval(quick, tmp_path, monkeypatch
     assert len(chosen["ours"]["epochs"]) == 2
 
 
+def test_a_row_that_was_not_asked_is_in_no_cold_slice(quick, tmp_path):
+    listed(*walks()).write_parquet(tmp_path / "sequences.parquet")
+    pl.DataFrame({"item_id": range(35), "title": ["tent"] * 35}).write_parquet(tmp_path / "items.parquet")
+    out = tmp_path / "out.json"
+    files = ["--sequences", str(tmp_path / "sequences.parquet"), "--items", str(tmp_path / "items.parquet")]
+    assert leave_one_out.main([*files, "--out", str(out), "--systems", "ours-text", "ours"]) == 0
+    rows = [row for row in json.loads(out.read_text()) if row["slice"].startswith("cold/")]
+    assert not [row["system"] for row in rows if "frozen-encoder" in row["system"]]
+    assert {"ours", "ours-text", "ours - ours-text"} <= {row["system"] for row in rows}
+
+
 @pytest.mark.parametrize("form", ["lists", "rows"])
 def test_a_planted_test_target_is_in_no_sequence_that_is_learned(form):
     planted = 777
