@@ -15,8 +15,6 @@ from recsys_tasks.recommend.sight import Sight
 USER_BLOCK = 256
 # Days in which an event loses half its say in what a shopper likes to read about.
 TASTE_HALF_LIFE = 60.0
-# What the shopper did in the last weeks, beside the long history, for the neighbours.
-RECENT_HALF_LIFE = 20.0
 # Newest distinct items that a candidate's text is compared with one by one.
 NEWEST = 8
 
@@ -44,16 +42,9 @@ class Batch:
         return rows[: len(ids)]
 
     @cached_property
-    def usable(self) -> tuple[Ints, Ints]:
-        """(place in the batch, row of the log) of the events that models read."""
-        places, rows = self.shoppers.rows
-        reads = self.sight.context.log.weight[rows] > 0
-        return places[reads], rows[reads]
-
-    @cached_property
     def taste(self) -> Floats:
         """(B, T) the decayed mean of the text vectors of what each shopper touched, at unit length."""
-        log, (places, rows) = self.sight.context.log, self.usable
+        log, (places, rows) = self.sight.context.log, self.shoppers.usable
         weight = log.weight[rows] * np.exp2(-log.age[rows] / TASTE_HALF_LIFE)
         columns = self.sight.text_row[log.item[rows]]
         shape = (len(self.shoppers.ids), len(self.sight.used))
@@ -64,7 +55,7 @@ class Batch:
     @cached_property
     def newest(self) -> tuple[Ints, Ints]:
         """(place, item) of each shopper's NEWEST distinct items, by place, newest first."""
-        log, (places, rows) = self.sight.context.log, self.usable
+        log, (places, rows) = self.sight.context.log, self.shoppers.usable
         # Rows stand oldest first: the last one of a (shopper, item) is its newest.
         key = self.shoppers.key(places, log.item[rows])[::-1]
         first = np.sort(np.unique(key, return_index=True)[1])
@@ -78,35 +69,3 @@ class Batch:
     def group_habits(self) -> Habits:
         """The shoppers' purchases by category (by topic in a shop without categories)."""
         return Habits.of(self.shoppers, self.sight.group, self.sight.groups)
-
-    @cached_property
-    def neighbour_scores(self) -> Floats:
-        """(B, m) how much each shopper's history speaks for the items of ``context.neighbours``."""
-        neighbours = self.sight.context.neighbours
-        return self._speaks(neighbours.half_life_days)
-
-    @cached_property
-    def recent_neighbour_scores(self) -> Floats:
-        """The same of the last weeks' events alone."""
-        return self._speaks(RECENT_HALF_LIFE)
-
-    def _speaks(self, half_life: float | None) -> Floats:
-        context = self.sight.context
-        log, (places, rows) = context.log, self.usable
-        column = context.neighbour_column[log.item[rows]]
-        places, rows, column = places[column >= 0], rows[column >= 0], column[column >= 0]
-        strength = log.weight[rows] / max(context.weights.values(), default=1.0)
-        if half_life is not None:
-            strength = strength * np.exp2(-log.age[rows] / half_life)
-        key, strength = _strongest(places * max(context.neighbour_count, 1) + column, strength)
-        shape = (len(self.shoppers.ids), context.neighbour_count)
-        histories = csr_matrix((strength, np.divmod(key, max(shape[1], 1))), shape)
-        return np.round(context.neighbours.scores(histories), 6)
-
-
-def _strongest(key: Ints, strength: Floats) -> tuple[Ints, Floats]:
-    """The largest strength of each key."""
-    order = np.lexsort((-strength, key))
-    key, strength = key[order], strength[order]
-    first = np.flatnonzero(np.diff(key, prepend=-1))
-    return key[first], strength[first].astype(np.float32)

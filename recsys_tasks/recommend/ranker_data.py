@@ -5,10 +5,13 @@ The base model saw nothing from the first cut on, so the candidates and features
 exactly as those of a night do: by the same code, from a snapshot as of the cut.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
 from recsys_tasks.recommend.batch import Batch
+from recsys_tasks.recommend.batches import in_order
 from recsys_tasks.recommend.features import features
 from recsys_tasks.recommend.log import Bools, Ints, positions
 from recsys_tasks.recommend.night_model import OpenedNight
@@ -30,6 +33,15 @@ def learners(opened: OpenedNight, taken: pl.DataFrame, max_users: int, seed: int
     """
     users = sample_users(taken["user_id"], max_users, seed)
     return Batch(Shoppers(opened.sight.context, users), opened.sight)
+
+
+def both_groups(
+    batch: Batch, settings: RankerSettings, taken: pl.DataFrame, seed: int
+) -> Iterator[Groups | None]:
+    """The training groups of the two heads: of all candidates, and of those that are new to the shopper."""
+    return in_order(
+        lambda new_only: groups_of(batch, settings, taken, new_only=new_only, seed=seed), (False, True)
+    )
 
 
 def groups_of(

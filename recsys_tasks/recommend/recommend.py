@@ -5,13 +5,14 @@ Rules filter first (Context), the model ranks, the ladder guarantees k, every ro
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
+from recsys_tasks.recommend.batches import batches_of, in_order
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.fallback import guarantee
@@ -21,8 +22,8 @@ from recsys_tasks.recommend.reasons import reasons
 from recsys_tasks.recommend.shoppers import Shoppers
 from recsys_tasks.schema import Recommendations
 
-# Shoppers served at a time: memory is flat in their number.
-BATCH = 2500
+# The name of who made lists, and whether they leave out what the shopper knows.
+Lists = tuple[str, bool]
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,17 @@ class Recommender:
     def batches(
         self, users: pl.Series, top_k: int, *, new_only: bool = False, explain: bool = True
     ) -> Iterator[pl.DataFrame]:
-        """The same lists, BATCH shoppers a frame; shoppers in the order of their ids."""
-        ids = users.unique().sort()
-        for first in range(0, len(ids), BATCH):
-            shoppers = Shoppers(self.context, ids.slice(first, BATCH))
-            ranked = self._ranked(shoppers, top_k, new_only)
-            rows = self._rows(ranked, shoppers)
-            yield self._explained(rows, ranked, shoppers) if explain else rows
+        """The same lists, a batch of shoppers a frame; shoppers in the order of their ids."""
+        return in_order(
+            lambda shoppers: self.serve(shoppers, top_k, new_only=new_only, explain=explain),
+            batches_of(self.context, users),
+        )
+
+    def serve(self, shoppers: Shoppers, top_k: int, *, new_only: bool, explain: bool) -> pl.DataFrame:
+        """The lists of one batch."""
+        ranked = self._ranked(shoppers, top_k, new_only)
+        rows = self._rows(ranked, shoppers)
+        return self._explained(rows, ranked, shoppers) if explain else rows
 
     def _ranked(self, shoppers: Shoppers, top_k: int, new_only: bool) -> Ranked:
         own = self.opened.rank(shoppers, new_only=new_only, limit=top_k)
@@ -78,6 +83,32 @@ class Recommender:
     def _explained(self, rows: pl.DataFrame, ranked: Ranked, shoppers: Shoppers) -> pl.DataFrame:
         words = reasons(ranked, shoppers, self.opened.likeness)
         return rows.with_columns(reason=pl.Series(words, dtype=pl.String))
+
+
+def side_by_side(
+    makers: Mapping[str, Recommender], users: pl.Series, top_k: int
+) -> dict[Lists, pl.DataFrame]:
+    """
+    Every maker's lists, by (name, new_only), without reasons; all look at one context.
+
+    Batch by batch: what is known of the shoppers is worked out once for all makers.
+    """
+    context = next(iter(makers.values())).context
+    assert all(maker.context is context for maker in makers.values()), (
+        "models are compared on one look at a shop"
+    )
+    asked = [(name, new_only) for name in makers for new_only in (False, True)]
+
+    def all_of(shoppers: Shoppers) -> list[pl.DataFrame]:
+        return [
+            makers[name].serve(shoppers, top_k, new_only=new_only, explain=False) for name, new_only in asked
+        ]
+
+    parts = list(in_order(all_of, batches_of(context, users)))
+    return {
+        key: pl.concat([part[place] for part in parts]) if parts else Recommendations.create_empty()
+        for place, key in enumerate(asked)
+    }
 
 
 def counts_by_source(lists: pl.DataFrame) -> Counter[str]:

@@ -9,6 +9,10 @@ import polars as pl
 from recsys_tasks.model.popularity import distinct
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.log import Bools, Floats, Ints
+from recsys_tasks.recommend.together import speaks_for
+
+# What the shopper did in the last weeks, beside the long history, for the neighbours.
+RECENT_HALF_LIFE = 20.0
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,16 @@ class Shoppers:
         return places[known], rows[known]
 
     @cached_property
+    def usable(self) -> tuple[Ints, Ints]:
+        """(place in the batch, row of the log) of the events that models read."""
+        places, rows = self.rows
+        reads = self.context.log.weight[rows] > 0
+        return places[reads], rows[reads]
+
+    @cached_property
     def has_history(self) -> Bools:
         """(B,) whether the shopper has an event that models read: one with a weight, on an item of the catalogue."""
-        places, rows = self.rows
-        usable = self.context.log.weight[rows] > 0
-        return np.bincount(places[usable], minlength=len(self.ids)) > 0
+        return np.bincount(self.usable[0], minlength=len(self.ids)) > 0
 
     def key(self, shopper: Ints, item: Ints) -> Ints:
         return shopper * len(self.context.allowed) + item
@@ -56,6 +65,17 @@ class Shoppers:
     def own(self) -> "Habits":
         """The shoppers' purchases item by item; its keys are those of ``key``."""
         return Habits.of(self, np.arange(len(self.context.allowed)), len(self.context.allowed))
+
+    @cached_property
+    def neighbour_scores(self) -> Floats:
+        """(B, m) how much each shopper's history speaks for the items of ``context.neighbours``."""
+        half_life = self.context.neighbours.half_life_days
+        return speaks_for(self.context, self.usable, len(self.ids), half_life)
+
+    @cached_property
+    def recent_neighbour_scores(self) -> Floats:
+        """The same of the last weeks' events alone."""
+        return speaks_for(self.context, self.usable, len(self.ids), RECENT_HALF_LIFE)
 
 
 def found(table: Ints, key: Ints) -> tuple[Ints, Bools]:

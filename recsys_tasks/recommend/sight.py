@@ -64,11 +64,15 @@ class Sight:
         return matrix
 
     @cached_property
+    def length(self) -> Floats:
+        """(n,) the length of the learned item vectors, above zero."""
+        norms: Floats = np.linalg.norm(self.items[:, : self.towers.width], axis=1)
+        return np.maximum(norms, np.float32(1e-9))
+
+    @cached_property
     def likeness(self) -> Floats:
         """(n, d) the learned item vectors at unit length."""
-        vectors = self.items[:, : self.towers.width]
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit: Floats = vectors / np.maximum(norms, 1e-9)
+        unit: Floats = self.items[:, : self.towers.width] / self.length[:, None]
         return unit
 
     @cached_property

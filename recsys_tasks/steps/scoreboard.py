@@ -12,7 +12,7 @@ from recsys_tasks.evaluate.window import METRICS, K
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.recommend.model import Model
 from recsys_tasks.recommend.ranker_data import sample_users
-from recsys_tasks.recommend.recommend import Recommender
+from recsys_tasks.recommend.recommend import Recommender, side_by_side
 from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
 
@@ -42,8 +42,12 @@ def score_models(
     parts = window.slices(wanted)
     # One look at the shop serves all: its log and its counts are the same for every model.
     context = recommender(job, models[reference], snapshot).context
-    opened = {name: Recommender(model, context) for name, model in models.items()}
-    scores = {name: dict(_slice_scores(made, parts)) for name, made in opened.items()}
+    makers = {name: Recommender(model, context) for name, model in models.items()}
+    lists = side_by_side(makers, wanted["user_id"], K)
+    scores = {
+        name: {part: window.score(lists[name, NEW_ONLY[part]], some) for part, some in parts.items()}
+        for name in models
+    }
     gate, seed = job.settings.gate, job.settings.seed
     tables = {
         part: window.table({name: scores[name][part] for name in models}, reference, gate.resamples, seed)
@@ -67,19 +71,6 @@ def _wanted(job: Job, snapshot: Snapshot, end: datetime) -> pl.DataFrame:
     wanted = window.targets(after, job.settings.target_events, snapshot.events, snapshot.eligible())
     users = sample_users(wanted["user_id"], job.settings.gate.max_users, job.settings.seed)
     return wanted.filter(pl.col("user_id").is_in(users.implode()))
-
-
-def _slice_scores(made: Recommender, parts: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, pl.DataFrame]]:
-    lists: dict[bool, pl.DataFrame] = {}
-    for part, wanted in parts.items():
-        new_only = NEW_ONLY[part]
-        if new_only not in lists:
-            lists[new_only] = _top(made, wanted["user_id"], new_only)
-        yield part, window.score(lists[new_only], wanted)
-
-
-def _top(made: Recommender, users: pl.Series, new_only: bool) -> pl.DataFrame:
-    return made.lists(users, K, new_only=new_only, explain=False)
 
 
 def _long(scores: Mapping[str, Mapping[str, pl.DataFrame]]) -> pl.DataFrame:

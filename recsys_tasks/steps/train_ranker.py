@@ -20,7 +20,7 @@ from recsys_tasks.pairs.examples import basket_examples
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import groups_of, learners
+from recsys_tasks.recommend.ranker_data import both_groups, learners
 from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan, plans
@@ -125,8 +125,7 @@ def _groups(job: Job, model: NightModel, plan: Plan) -> dict[str, list[Groups]]:
         opened = model.at(recommender(job, model, job.lake.snapshot(cut.at)).context)
         taken = _taken(job, cut)
         batch = learners(opened, taken, settings.max_users, seed)
-        for head, new_only in zip(HEADS, (False, True), strict=True):
-            groups = groups_of(batch, settings, taken, new_only=new_only, seed=seed)
+        for head, groups in zip(HEADS, both_groups(batch, settings, taken, seed), strict=True):
             heads[head] += [groups] if groups else []
         log.info("cut %s: %d shoppers", cut.at, len(batch.shoppers.ids))
     return heads

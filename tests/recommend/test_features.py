@@ -8,10 +8,11 @@ import pytest
 from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import GROUPS, NAMES, features
-from recsys_tasks.recommend.features.column import nearest, products
+from recsys_tasks.recommend.features.column import likeness, products
+from recsys_tasks.recommend.features.likeness import tower_scores
 from recsys_tasks.recommend.pool import Pool, pool_of
 from recsys_tasks.recommend.proposals import Proposals
-from recsys_tasks.settings import FeatureGroup
+from recsys_tasks.settings import FeatureGroup, RankerSettings
 from tests.recommend.shop import (
     NIGHT_END,
     bought,
@@ -95,11 +96,28 @@ def test_a_launch_is_dated_by_the_catalogue_else_by_the_first_event():
     assert row("item_launched", "ann", "tea", *ANN) == pytest.approx(17)
 
 
-def test_nearest_is_the_largest_product_with_an_own_item():
+def test_likeness_is_to_the_shopper_and_to_the_nearest_own_item():
     vectors = np.float32([[1, 0], [0, 1], [0.6, 0.8], [0, 0]])
+    users = np.float32([[1, 2], [9, 9], [3, 0], [0, 5]])
     shopper, own_shopper = np.array([0, 0, 2, 3]), np.array([0, 0, 1, 2])
-    best = nearest(vectors, np.array([2, 3, 2, 1]), shopper, np.array([0, 1, 1, 0]), own_shopper)
-    assert best == pytest.approx([0.8, 0, 0.6, np.nan], nan_ok=True)
+    own = vectors[[0, 1, 1, 0]]
+    to_user, to_own = likeness(vectors, np.array([2, 3, 2, 1]), shopper, users, own, own_shopper)
+    assert to_user == pytest.approx([2.2, 0, 1.8, 5])
+    assert to_own == pytest.approx([0.8, 0, 0.6, np.nan], nan_ok=True)
+
+
+def test_the_nearest_own_item_of_the_towers_is_a_cosine_of_what_was_learned():
+    of = lively()
+    batch = Batch(shoppers(of, "u03", "u07"), night_model(lively_items()).at(of).sight)
+    pool = pool_of(batch, RankerSettings(), False)
+    values = dict(zip(NAMES, features(pool, batch).T, strict=True))
+    unit, (owner, own) = batch.sight.likeness, batch.newest
+    exact = [
+        max(unit[own[owner == who]] @ unit[item])
+        for who, item in zip(pool.rows.shopper, pool.rows.item, strict=True)
+    ]
+    assert values["tower_nearest"] == pytest.approx(exact, abs=1e-3)
+    assert values["tower_score"] == pytest.approx(tower_scores(pool.rows, batch), abs=1e-4)
 
 
 def test_text_likeness_is_the_cosine_with_the_decayed_mean():
@@ -118,7 +136,7 @@ def test_neighbour_scores_are_those_of_the_model_itself():
     batch = Batch(some, night_model(lively_items()).at(of).sight)
     model = of.neighbours
     exact = model.scores(model.histories(of.snapshot.events, some.ids, of.snapshot.as_of))
-    assert batch.neighbour_scores == pytest.approx(exact, abs=1e-5)
+    assert batch.shoppers.neighbour_scores == pytest.approx(exact, abs=1e-5)
 
 
 def test_the_groups_are_those_that_the_settings_name():

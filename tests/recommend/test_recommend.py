@@ -3,10 +3,10 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from recsys_tasks.recommend import recommend as module
+from recsys_tasks.recommend import batches
 from recsys_tasks.recommend.candidates import SHOPWIDE
 from recsys_tasks.recommend.model import PopularModel, RepeatModel
-from recsys_tasks.recommend.recommend import Recommender
+from recsys_tasks.recommend.recommend import Recommender, side_by_side
 from recsys_tasks.schema import Recommendations
 from tests.recommend.shop import (
     NIGHT_END,
@@ -87,12 +87,23 @@ def test_a_shopper_gets_the_same_alone_as_among_others(model):
 
 def test_the_order_of_shoppers_and_the_batch_do_not_matter(model, monkeypatch):
     before = lists(model)
-    monkeypatch.setattr(module, "BATCH", 7)
+    monkeypatch.setattr(batches, "BATCH", 7)
     assert lists(model, users=EVERYONE.reverse()).drop("score").equals(before.drop("score"))
 
 
 def test_lists_that_are_only_scored_are_the_same_without_reasons(model):
     assert lists(model).drop("reason").equals(Recommender(model, lively()).lists(EVERYONE, 10, explain=False))
+
+
+def test_lists_made_side_by_side_are_those_made_alone(monkeypatch):
+    monkeypatch.setattr(batches, "BATCH", 7)
+    where = lively()
+    makers = {name: Recommender(model, where) for name, model in MODELS.items()}
+    together = side_by_side(makers, EVERYONE, 10)
+    assert set(together) == {(name, new_only) for name in MODELS for new_only in (False, True)}
+    for (name, new_only), frame in together.items():
+        alone = makers[name].lists(EVERYONE, 10, new_only=new_only, explain=False)
+        assert frame.equals(alone), name
 
 
 def test_two_runs_are_equal_to_the_last_bit(model):

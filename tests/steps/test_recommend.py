@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
-from recsys_tasks.recommend import recommend as room
+from recsys_tasks.recommend import batches
 from recsys_tasks.schema import Recommendations
 from recsys_tasks.settings import RuleSettings
 from recsys_tasks.steps import build_index, train_ranker, train_towers
@@ -88,7 +88,7 @@ def with_other_towers(job):
 
 def test_the_size_of_a_batch_changes_no_item(job, tmp_path, monkeypatch):
     whole = lists(job, run(decided(job)))
-    monkeypatch.setattr(room, "BATCH", 7)
+    monkeypatch.setattr(batches, "BATCH", 7)
     again = run(replace(decided(job), workspace=elsewhere(job, tmp_path)))
     parts = pl.read_parquet(tmp_path / "artefacts" / again["artefact"] / LISTS)
     assert parts.drop("score").equals(whole.drop("score"))

@@ -11,7 +11,7 @@ def propose(batch: Batch, k: int, new_only: bool) -> Proposals:
     """The ``k`` items that the shopper's history speaks for most."""
     context, shoppers = batch.sight.context, batch.shoppers
     places = context.neighbour_places
-    scores = batch.neighbour_scores.copy()
+    scores = batch.shoppers.neighbour_scores.copy()
     scores[:, (places < 0) | ~context.allowed[places]] = 0
     if new_only:
         shopper, item = shoppers.split(shoppers.seen)

@@ -25,20 +25,24 @@ def products(users: Floats, items: Floats, shopper: Ints, item: Ints) -> Floats:
     return np.round(result, 5)
 
 
-def nearest(vectors: Floats, row: Ints, shopper: Ints, own: Ints, own_shopper: Ints) -> Floats:
+def likeness(
+    vectors: Floats, row: Ints, shopper: Ints, users: Floats, own: Floats, own_shopper: Ints
+) -> tuple[Floats, Floats]:
     """
-    (R,) the largest inner product of each candidate with the shopper's own items; nan for one without any.
+    Two columns (R,): each candidate's inner product with its shopper's vector, and the largest with one of ``own``.
 
-    ``row`` and ``own`` are rows of ``vectors``; both stand by shopper.
+    The latter is nan for a shopper without own rows. ``row`` are rows of ``vectors`` (n, d); ``users`` (B, d) has a row
+    for every shopper; ``own`` (o, d) belong to ``own_shopper``. Candidates and own rows stand by shopper. A shopper's
+    candidates are multiplied alone, whoever else is asked for.
     """
-    result = np.full(len(row), np.nan, np.float32)
+    to_user, to_own = (np.full(len(row), np.nan, np.float32) for _ in range(2))
     present = np.unique(shopper)
-    begin, end = np.searchsorted(shopper, present), np.searchsorted(shopper, present, side="right")
-    own_begin, own_end = (
-        np.searchsorted(own_shopper, present),
-        np.searchsorted(own_shopper, present, side="right"),
-    )
-    for a, b, c, d in zip(begin, end, own_begin, own_end, strict=True):
+    starts, own_starts = np.searchsorted(shopper, present), np.searchsorted(own_shopper, present)
+    ends = np.searchsorted(shopper, present, side="right")
+    own_ends = np.searchsorted(own_shopper, present, side="right")
+    for who, a, b, c, d in zip(present, starts, ends, own_starts, own_ends, strict=True):
+        both = vectors[row[a:b]] @ np.vstack([users[who], own[c:d]]).T
+        to_user[a:b] = both[:, 0]
         if d > c:
-            result[a:b] = (vectors[row[a:b]] @ vectors[own[c:d]].T).max(axis=1)
-    return np.round(result, 5)
+            to_own[a:b] = both[:, 1:].max(axis=1)
+    return np.round(to_user, 5), np.round(to_own, 5)

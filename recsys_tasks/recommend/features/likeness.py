@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from recsys_tasks.recommend.batch import Batch
-from recsys_tasks.recommend.features.column import Column, nearest, picked, products
+from recsys_tasks.recommend.features.column import Column, likeness, picked, products
 from recsys_tasks.recommend.log import Floats
 from recsys_tasks.recommend.pool import Pool
 from recsys_tasks.recommend.proposals import Proposals, rank_within
@@ -30,31 +30,36 @@ def tower_scores(rows: Proposals, batch: Batch) -> Floats:
 
 
 def _tower(rows: Proposals, batch: Batch) -> Iterator[Column]:
-    items = batch.sight.items
-    likeness = products(batch.users[:, :-1], items[:, :-1], rows.shopper, rows.item)
-    popularity = items[rows.item, -1]
-    score = np.round(likeness + popularity, 5)
-    yield "tower_likeness", likeness
+    sight, (own_shopper, own) = batch.sight, batch.newest
+    # An own item is compared by what was learned of it alone: a unit vector, with nothing in the other columns.
+    width = sight.likeness.shape[1]
+    learned = np.zeros((len(own), sight.items.shape[1] - 1), np.float32)
+    learned[:, :width] = sight.likeness[own]
+    to_user, to_own = likeness(
+        sight.items[:, :-1], rows.item, rows.shopper, batch.users[:, :-1], learned, own_shopper
+    )
+    popularity = sight.items[rows.item, -1]
+    score = np.round(to_user + popularity, 5)
+    yield "tower_likeness", to_user
     yield "tower_popularity", popularity
     yield "tower_score", score
     yield "tower_rank", _ranks(rows, score)
-    own_shopper, own = batch.newest
-    yield "tower_nearest", nearest(batch.sight.likeness, rows.item, rows.shopper, own, own_shopper)
+    yield "tower_nearest", np.round(to_own / sight.length[rows.item], 5)
 
 
 def _text(rows: Proposals, batch: Batch) -> Iterator[Column]:
-    text, row = batch.sight.text, batch.sight.text_row
-    yield "text_taste", products(batch.taste, text, rows.shopper, row[rows.item])
-    own_shopper, own = batch.newest
-    yield "text_nearest", nearest(text, row[rows.item], rows.shopper, row[own], own_shopper)
+    text, row, (own_shopper, own) = batch.sight.text, batch.sight.text_row, batch.newest
+    to_taste, to_own = likeness(text, row[rows.item], rows.shopper, batch.taste, text[row[own]], own_shopper)
+    yield "text_taste", to_taste
+    yield "text_nearest", to_own
 
 
 def _neighbours(rows: Proposals, batch: Batch) -> Iterator[Column]:
     column = batch.sight.context.neighbour_column[rows.item]
     known = column >= 0
     for name, scores in (
-        ("neighbours_long", batch.neighbour_scores),
-        ("neighbours_recent", batch.recent_neighbour_scores),
+        ("neighbours_long", batch.shoppers.neighbour_scores),
+        ("neighbours_recent", batch.shoppers.recent_neighbour_scores),
     ):
         score = picked(scores.ravel(), rows.shopper * scores.shape[1] + column * known, known, np.nan)
         yield name, score

@@ -1,0 +1,54 @@
+import threading
+
+import polars as pl
+import pytest
+
+from recsys_tasks.recommend import batches
+from recsys_tasks.recommend.batches import batches_of, in_order
+from tests.recommend.shop import lively
+
+
+@pytest.fixture(autouse=True)
+def two_workers(monkeypatch):
+    monkeypatch.setattr(batches, "WORKERS", 2)
+
+
+def test_parts_come_back_in_their_order_whoever_is_done_first():
+    second = threading.Event()
+
+    def work(part):
+        # The first part ends only when the second has: they run side by side.
+        assert second.wait(10) if part == 0 else not second.set()
+        return part * 10
+
+    assert list(in_order(work, range(5))) == [0, 10, 20, 30, 40]
+
+
+def test_no_more_parts_are_begun_than_can_be_worked_on():
+    begun = []
+
+    def parts():
+        for part in range(20):
+            begun.append(part)
+            yield part
+
+    results = in_order(lambda part: part, parts())
+    next(results)
+    assert len(begun) <= 3
+    assert list(results) == list(range(1, 20))
+
+
+def test_an_error_in_a_part_comes_through():
+    def work(part):
+        if part == 3:
+            raise ValueError("part three")
+        return part
+
+    with pytest.raises(ValueError, match="part three"):
+        list(in_order(work, range(10)))
+
+
+def test_shoppers_are_batched_once_each_in_the_order_of_their_ids(monkeypatch):
+    monkeypatch.setattr(batches, "BATCH", 2)
+    made = batches_of(lively(), pl.Series(["u07", "u01", "u07", "u03"]))
+    assert [shoppers.ids.to_list() for shoppers in made] == [["u01", "u03"], ["u07"]]
