@@ -14,11 +14,20 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 Row = dict[str, Any]
 
 OURS = {"ours": "#c0392b", "ours-tower": "#e67e22", "ours-text": "#f1c40f"}
-WALKED = ("ours", "ours-tower", "ease+popularity", "als", "repeat", "popularity-7", "popularity-28")
+WALKED = {
+    "ours": "#c0392b",
+    "ours-tower": "#e67e22",
+    "ease+popularity": "#2980b9",
+    "als": "#8e44ad",
+    "repeat": "#27ae60",
+    "popularity-7": "#7f8c8d",
+    "popularity-28": "#34495e",
+}
 GREY = "#7f8c8d"
 
 
@@ -40,12 +49,21 @@ def draw(results: Path, folder: Path) -> None:
 
 def coverage(axis: Axes, rows: list[Row]) -> None:
     """NDCG@10 on new items over coverage@10, pooled."""
+    points = []
     for system in dict.fromkeys(row["system"] for row in rows if row["against"] is None):
         x, y = (_value(rows, system, "test", metric) for metric in ("coverage@10", "NDCG@10"))
         if x and y is not None:
-            axis.scatter(x, y, color=OURS.get(system, GREY), zorder=3)
-            axis.annotate(system, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+            points.append((y, x, system))
+    for place, (y, x, system) in enumerate(sorted(points)):
+        axis.scatter(x, y, color=OURS.get(system, GREY), zorder=3)
+        # Names of neighbours in height stand on different sides of their points.
+        side = (6, -3, "left") if place % 2 else (-6, -3, "right")
+        axis.annotate(system, (x, y), side[:2], textcoords="offset points", fontsize=8, ha=side[2])
     axis.set_xscale("log")
+    axis.margins(x=0.3, y=0.1)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("coverage@10: share of the offer that stands in somebody's list")
     axis.set_ylabel('NDCG@10, "new to the shopper"')
     axis.grid(alpha=0.3)
@@ -55,13 +73,13 @@ def walk(axis: Axes, rows: list[Row]) -> None:
     """NDCG@10 on new items at each cut."""
     longest = max(row["horizon"] for row in rows)
     cuts = sorted({row["cut"] for row in rows if row["cut"] != "pooled" and row["horizon"] == longest})
-    for system in WALKED:
+    for system, color in WALKED.items():
         values = [_value(rows, system, f"test/{cut}", "NDCG@10") for cut in cuts]
         if all(value is not None for value in values):
-            axis.plot(cuts, values, marker="o", color=OURS.get(system), label=system)
+            axis.plot(cuts, values, marker="o", color=color, label=system)
     axis.set_ylabel(f'NDCG@10, "new to the shopper", {longest} days')
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 
 
 def _value(rows: list[Row], system: str, split: str, metric: str) -> float | None:
