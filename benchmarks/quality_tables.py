@@ -30,19 +30,18 @@ def next_item(rows: Sequence[Row], *name: str) -> str:
 
 
 def leads(rows: Sequence[Row], name: str, reference: str = "ours") -> str:
-    """How far the reference is ahead of every other row: pooled, then at each cut."""
+    """How far the reference is ahead of every other row: pooled over the cuts, and at the cut where it is least."""
     mine = [row for row in rows if row.get("against") and row["system"].startswith(f"{reference} - ")]
     mine = [row for row in mine if row["slice"] == name and row["horizon"] == max(r["horizon"] for r in rows)]
-    splits = sorted({row["split"] for row in mine}, key=lambda split: (split != SPLIT, split))
-    head = [
-        f"{metric} {'pooled' if split == SPLIT else split.split('/')[1]}"
-        for metric in COMPARED
-        for split in splits
-    ]
+    head = [f"{metric} {which}" for metric in COMPARED for which in ("pooled", "at the worst cut")]
     lines = []
     for other in dict.fromkeys(row["against"] for row in mine):
-        cells = {(row["metric"], row["split"]): row for row in mine if row["against"] == other}
-        lines.append([other, *(_lead(cells.get((m, s))) for m in COMPARED for s in splits)])
+        cells = []
+        for metric in COMPARED:
+            found = {row["split"]: row for row in mine if (row["against"], row["metric"]) == (other, metric)}
+            pooled = found.pop(SPLIT, None)
+            cells += [_lead(pooled), _lead(min(found.values(), key=lambda row: row["value"], default=None))]
+        lines.append([other, *cells])
     return markdown([f"{reference} ahead of", *head], lines)
 
 
