@@ -14,7 +14,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 Row = dict[str, Any]
 
@@ -62,7 +62,7 @@ def coverage(axis: Axes, rows: list[Row]) -> None:
     axis.set_xscale("log")
     axis.margins(x=0.3, y=0.1)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axis.xaxis.set_major_formatter(lambda share, _place: f"{100 * share:g}%")
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("coverage@10: share of the offer that stands in somebody's list")
     axis.set_ylabel('NDCG@10, "new to the shopper"')
