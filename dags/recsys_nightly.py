@@ -22,13 +22,18 @@ one is laid beside it.
 **By hand.** Press *Trigger*, fill in `night`. `from_step` starts in the middle. `publish: dry_run` makes lists that
 readers do not see. To go back to the lists before, use `recsys_rollback`.
 
+**Twice at once** (the schedule and the button, or a retry beside a task that did not die): whoever comes second waits
+for the first, step by step, and uses what it made.
+
 **Backfill.** One night after the other, so that each may start from the model of the night before (a backfill of
-several nights at once is refused); never live:
+several nights at once is refused):
 
     make airflow ARGS="backfill create --dag-id recsys_nightly --from-date 2017-11-01 --to-date 2017-11-15 \
         --max-active-runs 1 --reprocess-behavior none"
 
-`--to-date D` is midnight of D: with a schedule later in the day, night D itself is left out. Give the day after.
+`--to-date D` is midnight of D: with a schedule later in the day, night D itself is left out. Give the day after. The
+lists are loaded and audited, but readers do not see them unless the form says so (`publish: live`); those of a night
+older than the live one never replace it. Then `recsys_measure` scores each night on the days that followed it.
 """
 
 from airflow.sdk import chain, dag

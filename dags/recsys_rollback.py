@@ -5,9 +5,11 @@ Makes an earlier generation of lists live again, at once and in one step; its mo
 next night starts from it. Nothing is deleted: the generation that was live stays and can be made live again the same
 way.
 
-`python -m recsys_tasks status` lists what is live; the last `store.keep_generations` generations can be gone back to.
+`python -m recsys_tasks generations` lists them: night, model, figures of the audit, which one is live. The last
+`store.keep_generations` that were live can be gone back to. Who went back, when and why is kept with the move.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
@@ -32,6 +34,13 @@ WHY = Param(
 )
 
 
+def who_triggered(context: Mapping[str, Any]) -> str:
+    """The person behind the button, where Airflow knows one, and the run."""
+    person = getattr(context["dag_run"], "triggering_user_name", None)
+    run = f"Airflow run {context['run_id']}"
+    return f"{person} ({run})" if person else run
+
+
 @dag(
     schedule=None,
     start_date=shop_schedule().first,
@@ -53,7 +62,7 @@ def recsys_rollback() -> None:
         refuse_unknown_fields(context)
         open_shop()
         params = context["params"]
-        return roll_back(params["generation"], why=params["why"], who=f"Airflow run {context['run_id']}")
+        return roll_back(params["generation"], why=params["why"], who=who_triggered(context))
 
     rollback()
 

@@ -26,7 +26,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from recsys_tasks.errors import MissingArtefact, RecsysError
+from recsys_tasks.errors import LeakFound, MissingArtefact, RecsysError
 from recsys_tasks.settings import SHOP_VARIABLE, shop_file
 from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.report_page import PAGE_WIDTH
@@ -100,11 +100,101 @@ def night(
 ) -> None:
     """Run every step of one night."""
     options = _options(from_step=from_step, top_k=top_k, dry_run=dry_run, start=start)
-    from recsys_tasks.steps.runner import run_step
+    from recsys_tasks.steps.runner import night_alone, run_step
 
-    for step in _tracked(list(NIGHT_STEPS), str):
-        run_step(step, night, options)
+    with night_alone(night):
+        for step in _tracked(list(NIGHT_STEPS), str):
+            run_step(step, night, options, alone=True)
     _print_page(night)
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Argument(help="First night, YYYY-MM-DD.")],
+    last: Annotated[str, typer.Argument(help="Last night, included.")],
+    start: StartOption = Start.warm,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Make past nights in order and measure them on the days after each; live lists stay as they are."""
+    options = _options(from_step=None, top_k=None, dry_run=True, start=start)
+    from recsys_tasks.steps.backfill import backfill_night, measure_what_can_be, nights_between
+
+    nights = nights_between(first, last)
+    with _progress() as progress:
+        bar = progress.add_task("", total=len(nights))
+        for one in nights:
+            for step in backfill_night(one, options):
+                progress.update(bar, description=f"{one} {step}")
+            progress.advance(bar)
+    waiting = measure_what_can_be(nights)
+    if waiting:
+        errors.print(f"not measured yet (no lists, or the days after are not loaded): {', '.join(waiting)}")
+    _print_walk(first, last, as_json=as_json)
+
+
+@app.command()
+def history(
+    first: Annotated[str | None, typer.Argument(help="First night; else all.")] = None,
+    last: Annotated[str | None, typer.Argument(help="Last night, included.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """The walk forward: how each measured night's lists did on the days that followed it."""
+    _print_walk(first, last, as_json=as_json)
+
+
+@app.command()
+def stale(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+    """Nights whose inputs changed since they were made, and what making them again would cost."""
+    from recsys_tasks.steps.history_page import print_stale
+    from recsys_tasks.steps.stale import stale as stale_nights
+
+    found = stale_nights()
+    if as_json:
+        _say({"nights": found})
+    else:
+        print_stale(page(), found)
+
+
+@app.command()
+def replay(
+    night: NightArgument,
+    lists: Annotated[
+        str | None, typer.Option(help="Fingerprint of the lists meant; else the current.")
+    ] = None,
+) -> None:
+    """Make a night again from what the lake held then; exit code 1 where it comes out otherwise."""
+    from recsys_tasks.steps.replay import replay as replay_night
+
+    facts = replay_night(night, lists)
+    _say(facts)
+    if not facts["identical"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def audit(
+    night: NightArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Look for the future in everything stored for a night; exit code 3 where there is any."""
+    from recsys_tasks.steps.audit_stored import audit_night
+    from recsys_tasks.steps.history_page import print_audit
+
+    facts = audit_night(night)
+    if as_json:
+        _say(facts)
+    else:
+        print_audit(page(), facts)
+    if not facts["clean"]:
+        raise typer.Exit(LeakFound.exit_code)
+
+
+@app.command()
+def vacuum() -> None:
+    """Delete what was replaced in the lake longer ago than lake.replay_days."""
+    from recsys_tasks.steps.vacuum import vacuum_lake
+
+    _say(vacuum_lake())
 
 
 @app.command()
@@ -163,6 +253,19 @@ def rollback(
     _say(roll_back(to=to, why=why, who=os.environ.get("USER", "command line")))
 
 
+@app.command()
+def generations(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+    """Every generation of lists: night, model, rows, audit figures, which one is live."""
+    from recsys_tasks.steps.generations import generations as known
+    from recsys_tasks.steps.generations_page import print_generations
+
+    facts = known()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, default=str))
+    else:
+        print_generations(page(), facts)
+
+
 def _step_command(step: str) -> Callable[..., None]:
     def command(
         night: NightArgument, top_k: TopK = None, dry_run: DryRun = False, start: StartOption = Start.warm
@@ -191,6 +294,17 @@ def _print_page(night: str) -> None:
     from recsys_tasks.steps.report_page import print_page
 
     print_page(page(), gather(open_job(night)))
+
+
+def _print_walk(first: str | None, last: str | None, *, as_json: bool) -> None:
+    from recsys_tasks.steps.history import walk_forward
+    from recsys_tasks.steps.history_page import print_walk
+
+    facts = walk_forward(first, last)
+    if as_json:
+        _say(facts)
+    else:
+        print_walk(page(), facts)
 
 
 def _options(*, from_step: str | None, top_k: int | None, dry_run: bool, start: Start) -> "Options":

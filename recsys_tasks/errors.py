@@ -15,6 +15,7 @@ Every error this package raises on purpose, grouped by what the operator should 
   + TrainingFailed     -- look at the training log
   + PublishRefused     -- the output looks wrong: look before publishing; yesterday's lists stay live
   + StoreUnavailable   -- the serving database did not answer: retry
+  + NoSpace            -- the disk is full: free some space, then retry
 
 ``exit_code`` is what the command line returns, so that a script can tell them apart.
 """
@@ -92,3 +93,9 @@ class StoreUnavailable(RecsysError):
     """The serving database could not be reached, or the connection broke; what was live stays live."""
 
     exit_code = 9
+
+
+class NoSpace(RecsysError):
+    """The disk, or the operator's share of it, is full; what was written before is whole."""
+
+    exit_code = 10

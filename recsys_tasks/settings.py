@@ -306,12 +306,31 @@ class GateSettings(Section):
     max_users: PositiveInt = 20_000
 
 
+class LakeSettings(Section):
+    replay_days: int = Field(default=90, ge=7, le=3650)
+    """How long a night can be made again from what the lake held then; ``vacuum`` keeps replaced rows that long."""
+
+
 class StoreSettings(Section):
+    """The audit before lists go live; lists that it refuses are kept for inspection, what was live stays live."""
+
     keep_generations: PositiveInt = 3
-    max_shrink: Share = 0.2
-    """Refuse lists that have this much fewer rows than what is live."""
     max_short: Share = 0.01
     """Refuse where more than this share of the lists is shorter than ``top_k``."""
+    max_duplicates: Share = 0.0
+    """Refuse where more than this share of the rows repeats an item of its list."""
+    max_unknown: Share = 0.0
+    """Refuse where more than this share of the rows holds an item that the night's catalogue lacks."""
+    max_unavailable: Share = 0.0
+    """Refuse where more than this share of the rows holds an item that is blocked or not available."""
+    max_shrink: Share = 0.2
+    """Refuse lists that have this much fewer rows than what is live."""
+    max_churn: Share = 0.95
+    """Refuse where more than this share of a shopper's items, on average, is not in the live list."""
+    max_coverage_drop: Share = 0.8
+    """Refuse lists that show this much less of the catalogue than the live ones."""
+    max_fallback_rise: Share = 0.3
+    """Refuse where the share of fallback lists is this much above that of the live lists."""
 
 
 class Settings(BaseSettings):
@@ -347,6 +366,7 @@ class Settings(BaseSettings):
     lookback_days: int = Field(default=0, ge=0, le=60)
     """Days before the night that are read again, for rows that arrive late."""
 
+    lake: LakeSettings = LakeSettings()
     check: CheckSettings = CheckSettings()
     rules: RuleSettings = RuleSettings()
     pairs: PairSettings = PairSettings()

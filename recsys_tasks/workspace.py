@@ -22,7 +22,7 @@ from typing import IO, Any
 from pydantic import BaseModel
 
 from recsys_tasks.calendar import Night
-from recsys_tasks.errors import Busy, MissingArtefact
+from recsys_tasks.errors import Busy, MissingArtefact, NoSpace, RecsysError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ MANIFEST = "manifest.json"
 # While waiting for a lock: how often to look, and how often to say so.
 LOOK_SECONDS = 1.0
 WORD_SECONDS = 60.0
+# A disk with less is full: not every library says why a file could not be written.
+SMALLEST_SPACE = 64 * 1024
+FULL = ("no space left", "disk quota exceeded", "disk is full")
 
 # Which step makes an artefact, for the words of an error.
 MADE_BY = {
@@ -228,11 +231,37 @@ def write_whole(target: Path, text: str) -> None:
     """Write a small file so that readers see the old one or the new one, never a part."""
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(target)
+    try:
+        with scratch.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def enough_space(home: Path) -> Iterator[None]:
+    """Turn any error of a full disk, whichever library it comes from, into NoSpace; others pass."""
+    try:
+        yield
+    except RecsysError:
+        raise
+    except Exception as error:
+        if not _is_full(home, error):
+            raise
+        raise NoSpace(
+            f"no space left for {home}; what was there is whole; free some space, then run again "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+
+
+def _is_full(home: Path, error: Exception) -> bool:
+    said = str(error).lower()
+    return any(word in said for word in FULL) or (
+        home.exists() and shutil.disk_usage(home).free < SMALLEST_SPACE
+    )
 
 
 @contextmanager

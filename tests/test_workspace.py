@@ -12,9 +12,16 @@ import pytest
 
 from recsys_tasks import workspace as workspace_module
 from recsys_tasks.calendar import Night
-from recsys_tasks.errors import Busy, MissingArtefact
+from recsys_tasks.errors import Busy, MissingArtefact, NoSpace
 from recsys_tasks.settings import PairSettings
-from recsys_tasks.workspace import Workspace, code_version, fingerprint_of, locked, write_whole
+from recsys_tasks.workspace import (
+    Workspace,
+    code_version,
+    enough_space,
+    fingerprint_of,
+    locked,
+    write_whole,
+)
 
 NIGHT = Night(date(2026, 1, 5))
 
@@ -229,3 +236,26 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys():
     assert fingerprint_of({"a": 1, "b": [1, 2]}) == fingerprint_of({"b": [1, 2], "a": 1})
     assert fingerprint_of({"a": [1, 2]}) != fingerprint_of({"a": [2, 1]})
     assert len(fingerprint_of({})) == 16
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        ValueError("parquet: underlying IO error: No space left on device (os error 28)"),
+        OSError(122, "Disk quota exceeded"),
+    ],
+)
+def test_a_full_disk_is_one_error_whatever_library_says_so(tmp_path, error):
+    with (
+        pytest.raises(NoSpace, match=r"no space left for .*free some space, then run again"),
+        enough_space(tmp_path),
+    ):
+        raise error
+
+
+@pytest.mark.parametrize("error", [OSError(2, "No such file"), Busy("another process"), KeyboardInterrupt()])
+def test_other_errors_stay_what_they_are(tmp_path, error):
+    with pytest.raises(type(error)) as raised, enough_space(tmp_path):
+        raise error
+    assert raised.value is error

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from common.night import BACKFILL, refuse_unknown_fields, run_type
-from recsys_tasks.calendar import night_of, parse_night
+from common.night import BACKFILL, night_from, refuse_unknown_fields, run_type
+from recsys_tasks.calendar import days_between, night_of, parse_night
 from recsys_tasks.errors import SettingsError
 
 # First and last day, both included, as ISO dates.
@@ -24,6 +24,17 @@ def days_from(context: Mapping[str, Any], zone: ZoneInfo) -> Days:
         zone=zone,
         now=datetime.now(UTC),
     )
+
+
+def nights_from(context: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
+    """The nights that a form with ``night``, or ``from`` and ``to``, means; raises as ``night_from`` and ``_given``."""
+    first, last = (context["params"].get(name) for name in ("from", "to"))
+    if not (first or last):
+        return [night_from(context, zone)]
+    if context["params"].get("night"):
+        raise SettingsError("night was given together with from and to; leave one of them empty")
+    begins, ends = days_from(context, zone)
+    return [day.isoformat() for day in days_between(date.fromisoformat(begins), date.fromisoformat(ends))]
 
 
 def resolve_days(

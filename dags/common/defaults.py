@@ -9,6 +9,7 @@ from recsys_tasks.errors import (
     Busy,
     DataError,
     MissingArtefact,
+    NoSpace,
     PublishRefused,
     SettingsError,
     SourceError,
@@ -28,6 +29,9 @@ RETRY = ExceptionRetryPolicy(
         RetryRule(exception=SourceError, retry_delay=timedelta(minutes=2), reason="the source may come back"),
         RetryRule(
             exception=StoreUnavailable, retry_delay=timedelta(minutes=2), reason="the database may come back"
+        ),
+        RetryRule(
+            exception=NoSpace, retry_delay=timedelta(minutes=5), reason="somebody may free space on the disk"
         ),
         RetryRule(
             exception="sqlalchemy.exc.OperationalError",

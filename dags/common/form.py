@@ -37,14 +37,15 @@ TOP_K = Param(
 )
 
 PUBLISH = Param(
-    "live",
+    "auto",
     title="Publish",
     description=(
-        "live: readers see tonight's lists once they pass the audit. "
-        "dry_run: lists are loaded and audited, readers keep the old ones. A backfill is always a dry run."
+        "auto: live, but a backfill is a dry run. live: readers see the lists once they pass the audit, those of "
+        "a backfill too. dry_run: lists are loaded and audited, readers keep the old ones. Whatever is chosen, "
+        "lists of a night older than the live one do not replace it; recsys_rollback does that."
     ),
     type="string",
-    enum=["live", "dry_run"],
+    enum=["auto", "live", "dry_run"],
 )
 
 START = Param(

@@ -41,6 +41,15 @@ def step(name: str, **arguments: Any) -> XComArg:
     return body()
 
 
+def measure_night(night: str, wait_seconds: float) -> dict[str, Any]:
+    """The step ``measure`` for one of many nights."""
+    from recsys_tasks.steps.runner import run_step
+
+    open_shop()
+    facts = run_step("measure", night, wait_seconds=wait_seconds)
+    return {key: facts[key] for key in ("made_by", "users", "window")}
+
+
 def open_shop() -> Settings:
     """The shop's settings, its secrets filled in from Airflow Connections."""
     settings = load_settings()
@@ -52,7 +61,7 @@ def options_from(context: Mapping[str, Any]) -> Any:
     """
     What the form chose, as the steps take it.
 
-    A backfill works on the past, so its lists are loaded and audited but never go live.
+    A backfill works on the past: its lists are loaded and audited, but go live only where the form says so.
     """
     from recsys_tasks.steps.job import Options
 
@@ -60,10 +69,16 @@ def options_from(context: Mapping[str, Any]) -> Any:
     return Options(
         from_step=params.get("from_step"),
         top_k=params.get("top_k"),
-        publish="dry_run" if run_type(context) == BACKFILL else params.get("publish", "live"),
+        publish=_publish(params.get("publish", "auto"), run_type(context)),
         start=params.get("start", "warm"),
         run_id=context["run_id"],
     )
+
+
+def _publish(chosen: str, kind: str) -> str:
+    if chosen != "auto":
+        return chosen
+    return "dry_run" if kind == BACKFILL else "live"
 
 
 def step_doc(name: str) -> str:

@@ -25,28 +25,30 @@ def place_of(source: SourceSettings) -> str:
     return f"query {query[:SHOWN_QUERY_CHARS]!r} on {source.url}"
 
 
-def require_columns(source: SourceSettings, found: Iterable[str]) -> None:
-    """Raise SchemaMismatch for the first mapped column that the source lacks."""
+def require_columns(source: SourceSettings, found: Iterable[str], file: str | None = None) -> None:
+    """Raise SchemaMismatch for the first mapped column that the source, or one file of it, lacks."""
     names = list(found)
     for ours, theirs in source.columns.items():
-        require_column(source, theirs, names, f"columns.{ours}")
+        require_column(source, theirs, names, f"columns.{ours}", file)
 
 
-def require_column(source: SourceSettings, column: str, found: list[str], key: str) -> None:
+def require_column(
+    source: SourceSettings, column: str, found: list[str], key: str, file: str | None = None
+) -> None:
     """Raise SchemaMismatch where ``column``, which ``key`` of the source names, is not among ``found``."""
     if column not in found:
         raise SchemaMismatch(
-            f"{place_of(source)} has no column {column!r} (found: {', '.join(found)}); "
+            f"{file or place_of(source)} has no column {column!r} (found: {', '.join(found)}); "
             f"correct {key_of(source)}.{key} in shop.yaml"
         )
 
 
-def require_time(source: SourceSettings, name: str, schema: pl.Schema) -> None:
+def require_time(source: SourceSettings, name: str, schema: pl.Schema, file: str | None = None) -> None:
     """Raise SchemaMismatch where the column mapped to ``name`` holds what is no time."""
     column = source.columns.get(name)
     if column is not None and not is_readable_time(schema[column]):
         raise SchemaMismatch(
-            f"{place_of(source)}: column {column!r} holds {schema[column]}, expected timestamps or ISO text; "
+            f"{file or place_of(source)}: column {column!r} holds {schema[column]}, expected timestamps or ISO text; "
             f"convert it in the query, or correct {key_of(source)}.columns.{name} in shop.yaml"
         )
 

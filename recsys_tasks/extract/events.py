@@ -56,9 +56,9 @@ def extract_events(source: EventSourceSettings, first: date, last: date, zone: Z
             broken_contracts(NumberedEvents, sound),
         ]
     )
-    good = sound.join(refused, on=ROW, how="anti").sort(ROW)
-    clean = good.unique(list(FIELDS), keep="first", maintain_order=True)
-    repeated = good.join(clean, on=ROW, how="anti").select(ROW, repeat=pl.lit(DUPLICATE))
+    good = _without(sound, refused)
+    repeated = _repeats(good).select(ROW, repeat=pl.lit(DUPLICATE))
+    clean = _without(good, repeated)
     rows = (
         rows.select(ROW, "day", "filtered")
         .join(repeated, on=ROW, how="left")
@@ -69,9 +69,27 @@ def extract_events(source: EventSourceSettings, first: date, last: date, zone: Z
         clean=Events.cast(clean.select(*FIELDS)),
         rejects=rejects_of("events", raw, refused),
         read=raw.height,
+        rejected=counts(refused["reason"]),
         filtered=counts(rows["filtered"]),
         days=_facts(rows, first, last),
     )
+
+
+def _without(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """The rows that the others (by ``row_number``) are not, in their order; most nights there are no others."""
+    return rows if others.is_empty() else rows.join(others, on=ROW, how="anti", maintain_order="left")
+
+
+def _repeats(good: pl.DataFrame) -> pl.DataFrame:
+    """
+    Rows that equal an earlier one in every column.
+
+    Comparing all columns of all rows costs more than the rest of the extraction: only rows whose hash is not alone
+    are compared.
+    """
+    suspects = good.filter(pl.struct(*FIELDS).hash().is_duplicated())
+    first = suspects.unique(list(FIELDS), keep="first", maintain_order=True)
+    return suspects.join(first, on=ROW, how="anti")
 
 
 def _mapped(source: EventSourceSettings, raw: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
@@ -82,7 +100,7 @@ def _mapped(source: EventSourceSettings, raw: pl.DataFrame, start: datetime, end
     unreadable = {
         name: raw.select(_is_given(source, name, raw.schema)).to_series() & mapped[name].is_null()
         for name in ("occurred_at", "event_type", *NUMBERS)
-        if name in source.columns
+        if name in source.columns and mapped[name].null_count()
     }
     word = {"event_type": "unknown"}
     at = pl.col("occurred_at")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import dataframely as dy
 import polars as pl
@@ -16,22 +16,30 @@ S = TypeVar("S", bound=dy.Schema)
 ROW = "row_number"
 
 
+# A source gone wrong refuses every row for one reason: so many of them show what is wrong, the rest is counted.
+KEPT_PER_REASON = 10_000
+MAX_SHOWN_CHARS = 1_000
+
+
 @dataclass(frozen=True)
 class Extracted(Generic[S]):
     """``read`` rows are ``clean``, rejected or filtered; ``noted`` counts clean rows worth a word."""
 
     clean: dy.DataFrame[S]
     rejects: dy.DataFrame[Rejects]
+    """For the quarantine: of each reason the first KEPT_PER_REASON rows."""
     read: int
+    rejected: dict[str, int]
+    """All rejected rows, by reason."""
     filtered: dict[str, int]
     noted: dict[str, int] = field(default_factory=dict)
     days: dict[date, DayFacts] = field(default_factory=dict)
     """For events: the same counts by business day."""
 
     @property
-    def rejected(self) -> dict[str, int]:
-        """Rejected rows by reason."""
-        return counts(self.rejects["reason"])
+    def bad(self) -> int:
+        """How many rows were rejected."""
+        return sum(self.rejected.values())
 
 
 def counts(reasons: pl.Series) -> dict[str, int]:
@@ -60,12 +68,25 @@ def broken_contracts(schema: type[dy.Schema], frame: pl.DataFrame) -> pl.DataFra
 
 
 def rejects_of(source: str, raw: pl.DataFrame, refused: pl.DataFrame) -> dy.DataFrame[Rejects]:
-    """The quarantine rows of ``refused`` (``row_number``, ``reason``): each raw row as JSON, in source order."""
-    ordered = refused.sort(ROW)
+    """
+    The quarantine rows of ``refused`` (``row_number``, ``reason``): raw rows as JSON, in source order.
+
+    Of each reason the first KEPT_PER_REASON rows; a value longer than MAX_SHOWN_CHARS is cut.
+    """
+    ordered = refused.sort(ROW).group_by("reason", maintain_order=True).head(KEPT_PER_REASON).sort(ROW)
     rows = raw[ordered[ROW].to_list()]
     # A value JSON has no word for (a timestamp, bytes) is kept as its text.
-    texts = [json.dumps(row, ensure_ascii=False, default=str) for row in rows.iter_rows(named=True)]
+    texts = [json.dumps(_shown(row), ensure_ascii=False, default=str) for row in rows.iter_rows(named=True)]
     frame = pl.DataFrame(
         {"row": texts, "reason": ordered["reason"]}, schema={"row": pl.String, "reason": pl.String}
     )
     return Rejects.cast(frame.select(pl.lit(source).alias("source"), "row", "reason"))
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"{value[:MAX_SHOWN_CHARS]}…"
+        if isinstance(value, str) and len(value) > MAX_SHOWN_CHARS
+        else value
+        for name, value in row.items()
+    }

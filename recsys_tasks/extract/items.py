@@ -51,6 +51,7 @@ def extract_items(source: ItemSourceSettings) -> Extracted[Items]:
         clean=Items.cast(clean.select(*FIELDS)),
         rejects=rejects_of("items", raw, refused),
         read=raw.height,
+        rejected=counts(refused["reason"]),
         filtered={**counts(rows["filtered"]), **repeated},
         noted=_noted(clean),
     )

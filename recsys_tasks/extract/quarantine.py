@@ -1,6 +1,7 @@
 """Where refused rows lie, for whoever mends the source."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import dataframely as dy
 
@@ -18,7 +19,11 @@ def write(folder: Path, source: str, label: str, rejects: dy.DataFrame[Rejects])
         target.unlink(missing_ok=True)
         return None
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_suffix(".partial")
-    rejects.write_parquet(scratch)
-    scratch.replace(target)
+    # A name of its own: another run of the same days would rename this file half-way.
+    scratch = target.with_name(f".{label}.{uuid4().hex}.partial")
+    try:
+        rejects.write_parquet(scratch)
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
     return target

@@ -1,7 +1,8 @@
 """
 Rows from any database SQLAlchemy can reach, streamed.
 
-``:start`` and ``:end`` are bound, never pasted. What they are bound to depends on the database: PostgreSQL gets
+``:start`` and ``:end`` are bound, never pasted (for PostgreSQL's COPY, which takes no parameters, the driver writes the
+two instants as literals). What they are bound to depends on the database: PostgreSQL gets
 instants and reads timestamps without zone in the source's ``time_zone``; SQLite, which stores text, gets
 ``YYYY-MM-DD HH:MM:SS`` in that zone (UTC by default), so its column must be text of that form; others get a datetime
 without zone, in that zone.
@@ -15,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
+import psycopg
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
@@ -22,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from recsys_tasks.addresses import scrubbed, url_from_environment
 from recsys_tasks.errors import SchemaMismatch, SettingsError, SourceError
+from recsys_tasks.extract import postgres
 from recsys_tasks.extract.columns import key_of, place_of, require_columns
 from recsys_tasks.settings import SourceSettings
 
@@ -46,7 +49,7 @@ def read_sql(source: SourceSettings, start: datetime | None, end: datetime | Non
             f"{key_of(source)}.url: {url.drivername} is no database that SQLAlchemy knows; "
             "correct the part before :// or install its dialect"
         ) from None
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, psycopg.Error) as error:
         raise SourceError(f"{place_of(source)}: {_without_secret(error, url)}") from None
     require_columns(source, frame.columns)
     return frame
@@ -77,11 +80,18 @@ def _fetched(
     query = source.query or ""
     instants = {"start": start, "end": end}
     bound = {name: _bound(connection, instants[name], source) for name in set(BOUND.findall(query))}
-    result = connection.execution_options(stream_results=True).execute(text(query), bound)
-    names = list(result.keys())
-    if len(set(names)) < len(names):
-        raise SchemaMismatch(f"{place_of(source)} gives two columns of one name: {', '.join(names)}")
-    return _stacked(names, (_batch(names, rows) for rows in result.partitions(BATCH_ROWS)))
+    if connection.dialect.name == "postgresql" and connection.dialect.driver == "psycopg":
+        driver: Any = connection.connection.driver_connection
+        frame = postgres.copied(driver, postgres.bound(query, BOUND, bound))
+        if frame is not None:
+            return frame
+        connection.rollback()
+        _speak_zone(connection, source.time_zone)
+    with connection.execution_options(stream_results=True).execute(text(query), bound) as result:
+        names = list(result.keys())
+        if len(set(names)) < len(names):
+            raise SchemaMismatch(f"{place_of(source)} gives two columns of one name: {', '.join(names)}")
+        return _stacked(names, (_batch(names, rows) for rows in result.partitions(BATCH_ROWS)))
 
 
 def _bound(connection: Connection, instant: datetime | None, source: SourceSettings) -> Any:
@@ -115,5 +125,5 @@ def _stacked(names: list[str], batches: Iterator[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat([part.cast(dict.fromkeys(texts, pl.String())) for part in parts], how="vertical_relaxed")
 
 
-def _without_secret(error: SQLAlchemyError, url: URL) -> str:
+def _without_secret(error: Exception, url: URL) -> str:
     return scrubbed(str(getattr(error, "orig", None) or error).strip(), url)

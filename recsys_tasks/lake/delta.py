@@ -19,6 +19,13 @@ log = logging.getLogger(__name__)
 COMMIT_ATTEMPTS = 20
 LOCK_PATIENCE_SECONDS = 120.0
 LOCK_PAUSE_SECONDS = 0.1
+# Delta forgets versions older than 30 days, and after a week which files were replaced: then an old version could not
+# be read again, vacuum or not. Log and tombstones are small; what takes room are the files, and ``vacuum`` has its own
+# horizon for them.
+KEEP_THE_LOG = {
+    "delta.logRetentionDuration": "interval 3650 days",
+    "delta.deletedFileRetentionDuration": "interval 3650 days",
+}
 DELTA_TYPES = {
     pl.String(): "string",
     pl.Float64(): "double",
@@ -34,7 +41,19 @@ def create_table(folder: Path, columns: dict[str, pl.DataType], partition_by: st
     fields = [
         Field(name, PrimitiveType(DELTA_TYPES[dtype]), nullable=True) for name, dtype in columns.items()
     ]
-    DeltaTable.create(folder, Schema(fields), mode="ignore", partition_by=partition_by)
+    DeltaTable.create(
+        folder, Schema(fields), mode="ignore", partition_by=partition_by, configuration=KEEP_THE_LOG
+    )
+
+
+def vacuum_table(folder: Path, keep_days: int) -> int:
+    """Delete files that were replaced more than ``keep_days`` days ago; returns how many."""
+    table = DeltaTable(folder)
+    if any(table.metadata().configuration.get(key) != value for key, value in KEEP_THE_LOG.items()):
+        # A table of an earlier release.
+        table.alter.set_table_properties(dict(KEEP_THE_LOG))
+    # Delta's own limit is KEEP_THE_LOG, far above ours: it is the tombstones' life, not the files'.
+    return len(table.vacuum(retention_hours=24 * keep_days, dry_run=False, enforce_retention_duration=False))
 
 
 def replace_rows(folder: Path, rows: pl.DataFrame, predicate: str) -> None:

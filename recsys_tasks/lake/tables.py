@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dataframely as dy
@@ -20,7 +21,7 @@ from deltalake import DeltaTable
 from recsys_tasks.calendar import Night, days_between
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.lake.catalogue import VERSION_FIELDS, catalogue_at, count_changes, versions_of
-from recsys_tasks.lake.delta import create_table, replace_rows, turn
+from recsys_tasks.lake.delta import create_table, replace_rows, turn, vacuum_table
 from recsys_tasks.lake.records import (
     DayFacts,
     DayRecord,
@@ -124,7 +125,7 @@ class Lake:
         # The lake does not know the zone: a business day lies at most one date from the instant's UTC date.
         nearby = pl.col(DAY).is_between(_utc_date(start, -1), _utc_date(end, 1))
         inside = (pl.col("occurred_at") >= start) & (pl.col("occurred_at") < end)
-        rows = pl.scan_delta(str(self._events)).filter(nearby, inside).select(*EVENT_FIELDS).collect()
+        rows = self._scan(self._events).filter(nearby, inside).select(*EVENT_FIELDS).collect()
         return Events.cast(rows.sort(TOTAL_ORDER))
 
     def first_event(self) -> datetime | None:
@@ -132,7 +133,7 @@ class Lake:
         partitions = self._partitions()
         if not partitions:
             return None
-        earliest = pl.scan_delta(str(self._events)).filter(pl.col(DAY) == min(partitions))
+        earliest = self._scan(self._events).filter(pl.col(DAY) == min(partitions))
         found: datetime = earliest.select(pl.col("occurred_at").min()).collect().item()
         return found
 
@@ -174,28 +175,61 @@ class Lake:
         """The Catalogue as of an instant, by item_id."""
         return catalogue_at(self._versions(), as_of)
 
+    def catalogue_instants(self) -> list[datetime]:
+        """When the catalogue changed, sorted."""
+        return self._versions()["valid_from"].unique().sort().to_list()
+
     def state(self, night: Night) -> dict[str, str]:
         """
         What the lake tells a night, as two hashes; days and snapshots after the night do not change them.
 
         Raises MissingArtefact for a day whose extraction was cut off between the rows and their record.
         """
+        return {
+            "events": fingerprint_of(self.fingerprints(night)),
+            "items": content_hash(self.catalogue(night.as_of)),
+        }
+
+    def fingerprints(self, night: Night) -> dict[str, str]:
+        """
+        ISO date -> content fingerprint of each day up to the night, but for empty days: they tell a night nothing.
+
+        Raises MissingArtefact as ``state`` does.
+        """
         known = [day for day in self.days() if day <= night.date]
         missing = sorted(day for day in self._partitions() - set(known) if day <= night.date)
         for day in missing:
             if self.day_record(day) is None:
                 raise MissingArtefact(f"the extraction of {day} was cut off: extract that day again")
-        known = sorted([*known, *missing])
-        return {
-            "events": fingerprint_of(dict(self._fingerprints(known))),
-            "items": content_hash(self.catalogue(night.as_of)),
-        }
+        return dict(self._fingerprints(sorted([*known, *missing])))
 
     def versions(self) -> dict[str, int]:
         """The Delta version of each table, for the record."""
-        return {"events": DeltaTable(self._events).version(), "items": DeltaTable(self._items).version()}
+        return {"events": self._open(self._events).version(), "items": self._open(self._items).version()}
+
+    def read_by(self, night: Night) -> dict[str, Any]:
+        """What a night reads, for the record: the versions to read again, and each day's fingerprint."""
+        return {**self.versions(), "days": self.fingerprints(night)}
+
+    # Old versions
+
+    def vacuum(self, keep_days: int) -> int:
+        """
+        Delete the files of rows that were replaced more than ``keep_days`` days ago; returns how many files.
+
+        Any version that was the newest within those days can still be read.
+        """
+        tables = [t for t in (self._events, self._items) if DeltaTable.is_deltatable(str(t))]
+        with turn([self._lock("create")], "the lake's old versions"):
+            return sum(vacuum_table(table, keep_days) for table in tables)
 
     # Places and small reads
+
+    def _open(self, table: Path) -> DeltaTable:
+        return DeltaTable(table)
+
+    def _scan(self, table: Path) -> pl.LazyFrame:
+        return pl.scan_delta(str(table))
 
     def _fingerprints(self, days: list[date]) -> Iterator[tuple[str, str]]:
         """An empty day tells a night nothing: extracted or not, it counts the same."""
@@ -208,14 +242,14 @@ class Lake:
         """The days that have rows."""
         if not DeltaTable.is_deltatable(str(self._events)):
             return set()
-        found = DeltaTable(self._events).partitions()
+        found = self._open(self._events).partitions()
         return {date.fromisoformat(str(partition[DAY])) for partition in found}
 
     def _versions(self) -> pl.DataFrame:
         """Every version of every item."""
         if not DeltaTable.is_deltatable(str(self._items)):
             return ItemVersions.create_empty()
-        return pl.scan_delta(str(self._items)).select(VERSION_FIELDS).collect()
+        return self._scan(self._items).select(VERSION_FIELDS).collect()
 
     def _taken(self) -> list[date]:
         """The nights that have a snapshot; a crash before the record still leaves the partition."""

@@ -65,8 +65,11 @@ class VectorCache:
         name = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
         file = self.folder / f"{name}.parquet"
         scratch = file.with_suffix(f".{os.getpid()}.partial")
-        segment.write_parquet(scratch, compression="lz4")
-        scratch.replace(file)
+        try:
+            segment.write_parquet(scratch, compression="lz4")
+            scratch.replace(file)
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
 def number_type(device: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from recsys_tasks.errors import LeakFound, MissingArtefact
+from recsys_tasks.lake.tables import Lake
 from recsys_tasks.pairs.audit import REF, Evidence, audit
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import starting_points, train_until
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def run(job: Job) -> Facts:
     """Apply every rule to the night's snapshot and artefact ``pairs``; raises LeakFound with all that was found."""
-    evidence = _evidence(job)
+    evidence = evidence_of(job)
     found = audit(evidence)
     findings = [finding for rule in found.values() for finding in rule]
     if findings:
@@ -32,24 +33,25 @@ def run(job: Job) -> Facts:
     }
 
 
-def _evidence(job: Job) -> Evidence:
+def evidence_of(job: Job, lake: Lake | None = None) -> Evidence:
+    """What tonight's training would see: the night's snapshot, its pairs, and the models it would start from."""
     pairs = job.workspace.need("pairs", job.night)
     starts = [artefact.ref for artefact in starting_points(job)]
     return Evidence(
         night=job.night,
-        snapshot=job.lake.snapshot(job.night.as_of),
+        snapshot=(lake or job.lake).snapshot(job.night.as_of),
         pairs=pl.read_parquet(pairs.path / "pairs.parquet"),
         negatives=pl.read_parquet(pairs.path / "negatives.parquet"),
         examples=pl.read_parquet(pairs.path / "examples.parquet"),
-        models=_made_from(job, [*starts, *_champion_refs(job)]),
-        fitted_until=_fitted_until(job, _made_from(job, starts)),
+        models=made_from(job, [*starts, *_champion_refs(job)]),
+        fitted_until=_fitted_until(job, made_from(job, starts)),
         ranker_cuts=[cut for plan in plans(job.night, job.settings.ranker) for cut in plan],
     )
 
 
 def _champion_refs(job: Job) -> list[str]:
     champion = job.store.champion_before(job.night)
-    return [] if champion is None else _refs_in(champion.refs)
+    return [] if champion is None else refs_in(champion.refs)
 
 
 def _fitted_until(job: Job, refs: Iterable[str]) -> dict[str, datetime]:
@@ -59,25 +61,25 @@ def _fitted_until(job: Job, refs: Iterable[str]) -> dict[str, datetime]:
     return {ref: until for ref, until in told if until is not None}
 
 
-def _made_from(job: Job, refs: Iterable[str]) -> dict[str, list[str]]:
+def made_from(job: Job, refs: Iterable[str]) -> dict[str, list[str]]:
     """
     These artefacts and everything they were made from, all the way back: each with its own sources.
 
     Ancestors that were tidied away cannot be followed; their names still tell their nights.
     """
     open_refs = list(refs)
-    made_from: dict[str, list[str]] = {}
+    sources: dict[str, list[str]] = {}
     while open_refs:
         ref = open_refs.pop()
-        if ref not in made_from:
-            made_from[ref] = _sources(job, ref)
-            open_refs += made_from[ref]
-    return made_from
+        if ref not in sources:
+            sources[ref] = _sources(job, ref)
+            open_refs += sources[ref]
+    return sources
 
 
 def _sources(job: Job, ref: str) -> list[str]:
     artefact = _artefact(job, ref)
-    return [] if artefact is None else sorted(_refs_in(artefact.manifest.get("inputs", {})))
+    return [] if artefact is None else sorted(refs_in(artefact.manifest.get("inputs", {})))
 
 
 def _artefact(job: Job, ref: str) -> Artefact | None:
@@ -87,10 +89,10 @@ def _artefact(job: Job, ref: str) -> Artefact | None:
         return None
 
 
-def _refs_in(facts: Any) -> list[str]:
+def refs_in(facts: Any) -> list[str]:
     """The artefact names anywhere in a tree of JSON."""
     if isinstance(facts, dict):
-        return [ref for value in facts.values() for ref in _refs_in(value)]
+        return [ref for value in facts.values() for ref in refs_in(value)]
     if isinstance(facts, list):
-        return [ref for value in facts for ref in _refs_in(value)]
+        return [ref for value in facts for ref in refs_in(value)]
     return [facts] if isinstance(facts, str) and REF.match(facts) else []

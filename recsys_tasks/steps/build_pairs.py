@@ -36,7 +36,7 @@ def run(job: Job) -> Facts:
         },
         rooms=("pairs", *COMMON, "steps/build_pairs"),
         seed=job.settings.seed,
-        recorded={**job.lake.versions(), "train_until": job.night.train_until.isoformat()},
+        recorded={**job.lake.read_by(before_window), "train_until": job.night.train_until.isoformat()},
     ) as draft:
         if draft.is_new:
             _build(job, job.lake.snapshot(job.night.train_until).events, draft)

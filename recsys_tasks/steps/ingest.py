@@ -9,7 +9,7 @@ import logging
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
-from recsys_tasks.calendar import is_fresh, parse_night, require_past
+from recsys_tasks.calendar import days_between, is_fresh, parse_night, require_past
 from recsys_tasks.errors import EmptyPartition, NightOutOfRange, TooManyBadRows
 from recsys_tasks.extract import quarantine
 from recsys_tasks.extract.columns import place_of
@@ -19,7 +19,7 @@ from recsys_tasks.extract.items import extract_items
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.schema import Events, Items
 from recsys_tasks.settings import Settings, load_settings
-from recsys_tasks.workspace import Facts, Workspace
+from recsys_tasks.workspace import Facts, Workspace, enough_space
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,10 @@ def run_range(first: str, last: str, *, catalogue: bool = True, settings: Settin
     settings = settings or load_settings()
     begins, ends = _range(first, last)
     require_past(settings.night(last), _now())
-    items = fetch_items(settings, ends) if catalogue else None
-    facts = {"first": first, "last": last, **load_events(settings, begins, ends)}
-    return facts if items is None else {**facts, "items": keep_items(settings, ends, items)}
+    with enough_space(settings.home):
+        items = fetch_items(settings, ends) if catalogue else None
+        facts = {"first": first, "last": last, **load_events(settings, begins, ends)}
+        return facts if items is None else {**facts, "items": keep_items(settings, ends, items)}
 
 
 def _now() -> datetime:
@@ -67,20 +68,36 @@ def _range(first: str, last: str) -> tuple[date, date]:
 
 
 def load_events(settings: Settings, first: date, last: date, *, needed: date | None = None) -> Facts:
-    """Extract some days and write them; raises EmptyPartition where the ``needed`` day has no events."""
-    source = settings.sources.events
+    """
+    Extract some days and write them; raises EmptyPartition where the ``needed`` day has no events.
+
+    With a ``needed`` day the others are read again for late rows only: the oldest of them stay as they are where the
+    source has forgotten them altogether.
+    """
+    source, lake = settings.sources.events, Lake(settings.home / "lake")
     found: Extracted[Events] = extract_events(source, first, last, settings.zone)
     log.info("read %d events of %s to %s, kept %d", found.read, first, last, found.clean.height)
     _refuse_bad(settings, found, "events", str(first) if first == last else f"{first}_{last}")
     if needed is not None:
         _require_events(settings, found, needed)
-    Lake(settings.home / "lake").write_days(first, last, settings.zone, found.clean, found.days)
+        first = _first_told(lake, found, first, needed)
+    lake.write_days(first, last, settings.zone, found.clean, found.days)
     return {
         "events": found.clean.height,
         "read": found.read,
         "rejected": found.rejected,
         "filtered": found.filtered,
     }
+
+
+def _first_told(lake: Lake, found: Extracted[Events], first: date, needed: date) -> date:
+    """The first day from ``first`` on that the source has rows of, or that the lake has none of."""
+    for day in days_between(first, needed):
+        record = lake.day_record(day)
+        if day == needed or found.days[day].read or record is None or record.rows == 0:
+            return day
+        log.warning("the source has no row of %s any more: the lake keeps its %d events", day, record.rows)
+    return needed
 
 
 def fetch_items(settings: Settings, night: date) -> Extracted[Items]:
@@ -137,13 +154,15 @@ def _refuse_bad(
     settings: Settings, found: Extracted[Events] | Extracted[Items], source: str, label: str
 ) -> None:
     kept = quarantine.write(Workspace(settings.home).quarantine, source, label, found.rejects)
-    bad, most = found.rejects.height, settings.check.max_rejected
+    bad, most = found.bad, settings.check.max_rejected
     if bad:
-        log.warning("rejected %d %s rows, kept in %s: %s", bad, source, kept, found.rejected)
+        log.warning(
+            "rejected %d %s rows (%s), rows of each reason are in %s", bad, source, found.rejected, kept
+        )
     if bad > most * found.read:
         raise TooManyBadRows(
             f"{bad} of {found.read} {source} rows of {label} were rejected, check.max_rejected allows {most:.1%}: "
-            f"{_listed(found.rejected)}; the rows are in {kept}"
+            f"{_listed(found.rejected)}; rows of each reason are in {kept}"
         )
 
 

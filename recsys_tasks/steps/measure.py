@@ -9,8 +9,11 @@ from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.scoreboard import metric_rows, score_models
 from recsys_tasks.workspace import Facts
 
+# Days after a night that its lists are scored on.
+DAYS = 7
 
-def run(job: Job, days: int = 7) -> Facts:
+
+def run(job: Job, days: int = DAYS) -> Facts:
     """
     The gate's table on the ``days`` after the night, for the model of the night's lists; kept in the store as well.
 
@@ -37,10 +40,15 @@ def run(job: Job, days: int = 7) -> Facts:
     }
 
 
-def _require_days(job: Job, days: int) -> None:
+def missing_days(job: Job, days: int = DAYS) -> list[str]:
+    """Those of the ``days`` after the night that the lake does not hold."""
     first = night_of(job.night.as_of, job.night.zone)
     last = night_of(job.night.days_after_end(days - 1), job.night.zone)
-    missing = [str(day) for day in days_between(first, last) if job.lake.day_record(day) is None]
+    return [str(day) for day in days_between(first, last) if job.lake.day_record(day) is None]
+
+
+def _require_days(job: Job, days: int) -> None:
+    missing = missing_days(job, days)
     if missing:
         raise DataError(
             f"measuring night {job.night} needs the {days} days after it; the lake lacks {', '.join(missing)}: "

@@ -1,10 +1,12 @@
 """Tonight's lists into the serving database; readers see them once they pass the audit."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from recsys_tasks.settings import RuleSettings
 from recsys_tasks.steps.job import Job
 from recsys_tasks.store.load import Candidate
 from recsys_tasks.workspace import Artefact, Facts
@@ -19,11 +21,13 @@ def run(job: Job) -> Facts:
     Raises PublishRefused where the audit fails; what was live stays live.
     """
     lists = job.workspace.need("lists", job.night)
+    catalogue = job.lake.catalogue(job.night.as_of)
     published = job.store.publish(
         candidate_of(job, lists),
         shards(lists.path / "lists.parquet"),
         job.settings.store,
-        known_items=job.lake.catalogue(job.night.as_of)["item_id"],
+        known_items=catalogue["item_id"],
+        offered_items=offered(catalogue, job.night.as_of, job.settings.rules),
         dry_run=job.options.publish == "dry_run",
         who=job.options.run_id,
     )
@@ -54,6 +58,21 @@ def candidate_of(job: Job, lists: Artefact) -> Candidate:
         lists_ref=lists.ref,
         fallback_share=metrics["fallback_share"],
     )
+
+
+def offered(catalogue: pl.DataFrame, as_of: datetime, rules: RuleSettings) -> pl.Series:
+    """
+    The ids of the items that may be shown when the night has ended: available then, and not blocked.
+
+    Read from shop.yaml and the catalogue once more, not from what recommend believed: a rule may be newer than lists.
+    """
+    at = pl.lit(as_of)
+    return catalogue.filter(
+        (pl.col("available_from") <= at).fill_null(True),
+        (pl.col("available_until") > at).fill_null(True),
+        ~pl.col("item_id").is_in(rules.blocked_items),
+        ~pl.col("category").is_in(rules.blocked_categories).fill_null(False),
+    )["item_id"]
 
 
 def shards(file: Path, rows: int = SHARD_ROWS) -> Iterator[pl.DataFrame]:

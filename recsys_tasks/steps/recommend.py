@@ -40,7 +40,7 @@ def run(job: Job) -> Facts:
         settings=list_settings(job) | {"top_k": job.top_k},
         rooms=ROOMS,
         seed=job.settings.seed,
-        recorded=job.lake.versions(),
+        recorded=job.lake.read_by(job.night),
     ) as draft:
         if draft.is_new:
             draft.metrics.update(made_by=made_by, refs=refs)

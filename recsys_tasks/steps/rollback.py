@@ -7,7 +7,7 @@ from recsys_tasks.workspace import Facts, Workspace
 
 def roll_back(to: int | None = None, *, why: str, who: str) -> Facts:
     """
-    Make generation ``to`` live, or the one that was live before.
+    Make generation ``to`` live, or the one that was live before; ``who`` and ``why`` are kept with the move.
 
     Raises PublishRefused where there is nothing to go back to; what was live then stays live.
     """

@@ -2,35 +2,69 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job, Options, open_job
-from recsys_tasks.workspace import Facts, locked, write_whole
+from recsys_tasks.workspace import Facts, enough_space, locked, write_whole
 
 log = logging.getLogger(__name__)
 
 
-def run_step(name: str, night: str, options: Options | None = None, *, wait_seconds: float = 0.0) -> Facts:
+# Steps that only look, and may do so while a night is being made.
+LOOKING = ("report", "measure")
+
+
+@contextmanager
+def night_alone(night: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """
+    Keep a night to oneself from its first step to its last: whoever else works on it waits or is told.
+
+    Raises Busy while another process works on any step of the night, and still does after ``wait_seconds``.
+    """
+    with _turn(open_job(night), None, wait_seconds):
+        yield
+
+
+def run_step(
+    name: str,
+    night: str,
+    options: Options | None = None,
+    *,
+    wait_seconds: float = 0.0,
+    alone: bool = False,
+) -> Facts:
     """
     Run ``steps/<name>.py`` for a night and keep what it reports in ``records/<night>/<name>.json``.
 
-    While the same step of the same night runs elsewhere, waits up to ``wait_seconds``, then raises Busy. What the
-    other one finished meanwhile is found and used, as in any second run.
+    While any step of the same night runs elsewhere, waits up to ``wait_seconds``, then raises Busy; ``alone`` says that
+    the caller keeps the night (``night_alone``). What the other one finished meanwhile is found and used, as in any
+    second run.
     """
     job = open_job(night, options)
     records = job.workspace.records(job.night)
     if job.options.skips(name):
         return _earlier(job, name)
-    with locked(records / f".{name}.lock", f"{name} of night {night}", patience=wait_seconds):
+    with nullcontext() if alone else _turn(job, name, wait_seconds):
         log.info("night %s: %s", night, name)
-        with Cost() as cost:
+        with Cost() as cost, enough_space(job.workspace.home):
             facts: Facts = import_module(f"recsys_tasks.steps.{name}").run(job)
         facts = {**facts, "step": name, "seconds": cost.seconds, "peak_mb": cost.peak_mb}
+        facts["made_seconds"] = _made_seconds(facts, record_of(job, name))
         write_whole(records / f"{name}.json", json.dumps(facts, indent=2, default=str))
     log.info("night %s: %s done in %.1f s, peak %.0f MB", night, name, cost.seconds, cost.peak_mb)
     return facts
+
+
+def _turn(job: Job, name: str | None, wait_seconds: float) -> AbstractContextManager[None]:
+    """Steps of one night follow one another, whoever runs them: two runs would mix their choices."""
+    looks = name in LOOKING
+    what = f"{name} of night {job.night}" if looks else f"night {job.night}"
+    lock = job.workspace.records(job.night) / f".{name if looks else 'night'}.lock"
+    return locked(lock, what, patience=wait_seconds)
 
 
 def record_of(job: Job, name: str) -> Facts | None:
@@ -41,6 +75,18 @@ def record_of(job: Job, name: str) -> Facts | None:
         return None
     facts: Facts = json.loads(text)
     return facts
+
+
+def made_seconds(record: Facts) -> float:
+    """What a step's work cost when it was done, from its record."""
+    return float(record.get("made_seconds") or record["seconds"])
+
+
+def _made_seconds(facts: Facts, before: Facts | None) -> float:
+    """A run that found its artefact made says nothing about what that cost: the run before it did."""
+    if facts.get("reused") and before is not None and before.get("artefact") == facts.get("artefact"):
+        return made_seconds(before)
+    return float(facts["seconds"])
 
 
 def _earlier(job: Job, name: str) -> Facts:

@@ -1,93 +1,74 @@
-"""What is counted while lists are loaded, and the first reason they must not go live."""
+"""The first reason why lists must not go live, and how to go on."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator
 
-import polars as pl
-
-from recsys_tasks.errors import DataError, SchemaMismatch
-from recsys_tasks.schema import Recommendations
 from recsys_tasks.settings import StoreSettings
+from recsys_tasks.store.figures import Figures
 from recsys_tasks.store.tables import Generation
 
-TEXTS = ("user_id", "item_id", "source", "reason")
-
-
-def checked(frame: pl.DataFrame) -> pl.DataFrame:
-    """
-    The columns of the Recommendations contract, in list order.
-
-    Raises SchemaMismatch (a column is missing or null) or DataError (NUL, which PostgreSQL cannot store).
-    """
-    missing = [name for name in Recommendations.column_names() if name not in frame.columns]
-    if missing:
-        raise SchemaMismatch(f"lists lack the column {', '.join(missing)}")
-    frame = frame.select(Recommendations.column_names())
-    for name in frame.columns:
-        if frame[name].null_count():
-            raise SchemaMismatch(f"lists: column {name} has {frame[name].null_count()} rows without a value")
-    for name in TEXTS:
-        if frame[name].str.contains("\0", literal=True).any():
-            raise DataError(f"lists: column {name} holds a NUL character; clean it where it is extracted")
-    return frame.sort("user_id", "rank", "item_id")
-
-
-@dataclass
-class Figures:
-    """Counts over all shards of the lists; ``duplicates``, ``unknown`` and ``misranked`` count rows, the rest lists."""
-
-    rows: int = 0
-    users: int = 0
-    short: int = 0
-    duplicates: int = 0
-    unknown: int = 0
-    misranked: int = 0
-
-    def add(self, frame: pl.DataFrame, top_k: int, known_items: pl.Series | None) -> None:
-        """Count one shard (as ``checked`` returns it)."""
-        place = pl.int_range(pl.len()).over("user_id") + 1
-        unknown = pl.lit(False) if known_items is None else ~pl.col("item_id").is_in(known_items.implode())
-        counts = frame.select(
-            rows=pl.len(),
-            users=pl.col("user_id").n_unique(),
-            short=(pl.col("user_id").value_counts().struct.field("count") < top_k).sum(),
-            duplicates=pl.len() - pl.struct("user_id", "item_id").n_unique(),
-            unknown=unknown.sum(),
-            misranked=(pl.col("rank") != place).sum(),
-        )
-        for name, count in counts.row(0, named=True).items():
-            setattr(self, name, getattr(self, name) + int(count))
-
-    def as_facts(self) -> dict[str, Any]:
-        return asdict(self)
+MADE_WRONG = "look at the log of recommend, then run the night again from there"
+FROM_CATALOGUE = "run the night again from encode_items"
 
 
 def fault(figures: Figures, settings: StoreSettings) -> str | None:
-    """What is wrong with the lists themselves, and how to go on; none where they are fit to be read."""
-    made_wrong = "look at the log of recommend, then run the night again from there"
+    """What is wrong with the lists themselves; none where they are fit to be read."""
     if figures.rows == 0:
-        return f"there are no lists; {made_wrong}"
-    if figures.duplicates:
-        return f"{figures.duplicates} rows repeat an item within a list; {made_wrong}"
+        return f"there are no lists; {MADE_WRONG}"
     if figures.misranked:
-        return f"{figures.misranked} rows break the order of ranks 1, 2, 3, ... within a list; {made_wrong}"
-    if figures.unknown:
-        return (
-            f"{figures.unknown} rows hold an item that the catalogue of the night does not; "
-            "run the night again from encode_items"
-        )
-    if figures.short > settings.max_short * figures.users:
-        return (
-            f"{figures.short} of {figures.users} lists are shorter than top_k; loosen the rules, ask for a smaller "
-            f"top_k, or raise store.max_short (now {settings.max_short}), then publish again"
-        )
-    return None
+        return f"{figures.misranked} rows break the order of ranks 1, 2, 3, ... within a list; {MADE_WRONG}"
+    return next(_faulty_rows(figures, settings), None) or _too_short(figures, settings)
 
 
-def shrinkage(new: Generation, live: Generation | None, settings: StoreSettings) -> str | None:
-    """Why lists that are fit to be read are too few against what is live, and how to go on."""
+def _faulty_rows(figures: Figures, settings: StoreSettings) -> Iterator[str]:
+    for name, limit, what, then in (
+        ("duplicates", settings.max_duplicates, "repeat an item within a list", MADE_WRONG),
+        (
+            "unknown",
+            settings.max_unknown,
+            "hold an item that the catalogue of the night does not",
+            FROM_CATALOGUE,
+        ),
+        (
+            "unavailable",
+            settings.max_unavailable,
+            "hold an item that is blocked or not available",
+            "run the night again from recommend",
+        ),
+    ):
+        count = getattr(figures, name)
+        if count > limit * figures.rows:
+            yield f"{count} rows {what}; {then}, or raise store.max_{name} (now {limit})"
+
+
+def _too_short(figures: Figures, settings: StoreSettings) -> str | None:
+    if figures.short <= settings.max_short * figures.users:
+        return None
+    return (
+        f"{figures.short} of {figures.users} lists are shorter than top_k; loosen the rules, ask for a smaller "
+        f"top_k, or raise store.max_short (now {settings.max_short}), then publish again"
+    )
+
+
+def drift(new: Generation, live: Generation | None, settings: StoreSettings) -> str | None:
+    """Why lists that are fit to be read are too far from what is live; an older night may be as far as it likes."""
     if live is None or live.night > new.night:
         return None
+    found = _shrinkage(new, live, settings)
+    if found is None and _same_kind(new, live):
+        found = next(_changes(new, live, settings), None)
+    return found
+
+
+def _same_kind(new: Generation, live: Generation) -> bool:
+    """
+    Whether both were made of the same parts.
+
+    From popular lists to a model's, or back, everything changes; that is how a shop begins.
+    """
+    return set(new.model_refs or ()) == set(live.model_refs or ())
+
+
+def _shrinkage(new: Generation, live: Generation, settings: StoreSettings) -> str | None:
     # Another list length changes the rows of a healthy night; then shoppers are what can be compared.
     what, now, before = "rows", new.rows, live.rows
     if new.top_k != live.top_k:
@@ -98,3 +79,18 @@ def shrinkage(new: Generation, live: Generation | None, settings: StoreSettings)
         f"{now} {what} against {before} of the live generation; look at what the night read, or, where the shop did "
         f"shrink, raise store.max_shrink (now {settings.max_shrink}) and publish again"
     )
+
+
+def _changes(new: Generation, live: Generation, settings: StoreSettings) -> Iterator[str]:
+    def unless(name: str) -> str:
+        return f"look at the night's report, or, where it is meant, raise store.{name} (now {getattr(settings, name)})"
+
+    churn = new.audit.get("churn") if new.audit.get("against") == live.id else None
+    if churn is not None and churn > settings.max_churn:
+        yield f"{churn:.1%} of a shopper's items are not those of the live list; {unless('max_churn')}"
+    before, now = live.audit.get("coverage"), new.audit.get("coverage")
+    if before and now is not None and now < before * (1 - settings.max_coverage_drop):
+        yield f"lists show {now:.2%} of the catalogue, {before:.2%} before; {unless('max_coverage_drop')}"
+    before, now = live.fallback_share, new.fallback_share
+    if before is not None and now is not None and now > before + settings.max_fallback_rise:
+        yield f"{now:.1%} of the lists are fallback lists, {before:.1%} before; {unless('max_fallback_rise')}"

@@ -22,6 +22,9 @@ from recsys_tasks.store.embedded import embedded_url
 EMBEDDED = "embedded"
 CONNECT_SECONDS = 10
 SQLITE_WAIT_SECONDS = 60
+# A list of a few kilobytes fits in a page, or in few; counts when the file is made.
+SQLITE_PAGE_BYTES = 32_768
+SQLITE_CACHE_KIB = 16_384
 SQLITE_FAULTS = ("unable to open", "disk is full", "disk I/O error", "readonly database")
 
 
@@ -69,6 +72,8 @@ def _open_sqlite(connection: Any, _record: object) -> None:
     # The driver's implicit transactions let DDL escape a rollback: we begin them ourselves.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA page_size = {SQLITE_PAGE_BYTES}")
+    connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
     connection.execute("PRAGMA journal_mode = WAL")
 
 
@@ -108,7 +113,10 @@ def _raise_explained(engine: Engine, error: BaseException | None) -> None:
         ) from None
     away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     if away or any(fault in line for fault in SQLITE_FAULTS):
-        raise StoreUnavailable(f"the serving database {place} cannot be used: {line}") from None
+        raise StoreUnavailable(
+            f"the serving database {place} cannot be used: {line}; no lists are half-published; see that it runs, "
+            "can be reached and has space, then run again"
+        ) from None
 
 
 @contextmanager

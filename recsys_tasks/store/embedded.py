@@ -38,11 +38,14 @@ MAX_SOCKET_FOLDER = 90
 SOCKET_FOLDER_MARK = ".socket_folder"
 # For a machine that trains models too: 200 connections are for Airflow, whose workers keep several each. Parallel
 # queries would need shared memory, of which a container has little; the compiler costs a point lookup its speed.
+# Nobody replicates it: lists that are loaded into a new table need not go through the journal as well.
 CONFIGURATION = """\
 listen_addresses = ''
 unix_socket_directories = '{socket_folder}'
 unix_socket_permissions = 0700
 max_connections = 200
+wal_level = minimal
+max_wal_senders = 0
 shared_buffers = 128MB
 max_parallel_workers_per_gather = 0
 max_parallel_maintenance_workers = 0

@@ -5,7 +5,6 @@ PostgreSQL: a table of its own, filled by binary COPY, indexed, then attached as
 wait. SQLite: one batch insert. Shards stream through; memory does not grow with the number of shoppers.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,18 +20,20 @@ from sqlalchemy.orm import Session
 
 from recsys_tasks.errors import PublishRefused
 from recsys_tasks.settings import StoreSettings
-from recsys_tasks.store.audit import Figures, checked, fault
+from recsys_tasks.store.audit import fault
 from recsys_tasks.store.connect import is_postgresql, writing
+from recsys_tasks.store.copy_rows import COPY_TYPES, copy_rows
+from recsys_tasks.store.figures import Figures, Offer
+from recsys_tasks.store.json_rows import json_rows
+from recsys_tasks.store.shards import Shard
 from recsys_tasks.store.tables import Generation
 
 COLUMNS = ("subject_id", "surface", "item_ids", "scores", "sources", "reasons")
-COPY_TYPES = ("text", "text", "text[]", "float4[]", "text[]", "text[]")
+ARRAYS = COLUMNS[2:]
 INSERT = (
     "INSERT INTO recommendation_lists (generation_id, subject_id, surface, item_ids, scores, sources, reasons)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-
-Row = tuple[str, str, list[str], list[float], list[str], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +63,22 @@ def load_generation(
     lists: Iterable[pl.DataFrame],
     settings: StoreSettings,
     known_items: pl.Series | None = None,
+    offered_items: pl.Series | None = None,
 ) -> Generation:
     """
     Load and audit ``lists`` (shards of the Recommendations contract; a shopper's rows stand in one shard).
 
+    ``known_items`` is the night's catalogue, ``offered_items`` what of it may be recommended (all, where not given).
     Lists with a fault stay for inspection, in state ``refused``. Raises SchemaMismatch or DataError where they
     cannot be stored at all; then nothing is.
     """
-    figures = Figures()
+    offer = None if known_items is None else Offer.of(known_items, offered_items)
+    figures = Figures(candidate.top_k, offer)
     try:
         with writing(engine) as session:
             generation = _new_row(session, candidate)
-            rows = _rows(lists, candidate, figures, known_items)
-            if is_postgresql(engine):
-                _load_postgresql(session.connection(), generation.id, rows)
-            else:
-                _load_sqlite(session.connection(), generation.id, rows)
+            load = _load_postgresql if is_postgresql(engine) else _load_sqlite
+            load(session.connection(), generation.id, _counted(lists, figures), candidate.surface)
             _judge(generation, figures, settings)
     except (IntegrityError, UniqueViolation, sqlite3.IntegrityError):
         raise PublishRefused(
@@ -127,19 +128,18 @@ def _judge(generation: Generation, figures: Figures, settings: StoreSettings) ->
         generation.state, generation.why = "refused", found
 
 
-def _rows(
-    lists: Iterable[pl.DataFrame], candidate: Candidate, figures: Figures, known_items: pl.Series | None
-) -> Iterator[Row]:
-    """One row per shopper, counted on the way."""
-    for shard in lists:
-        frame = checked(shard)
-        figures.add(frame, candidate.top_k, known_items)
-        packed = frame.group_by("user_id", maintain_order=True).agg("item_id", "score", "source", "reason")
-        for user_id, *arrays in packed.iter_rows():
-            yield (user_id, candidate.surface, *arrays)
+def _counted(lists: Iterable[pl.DataFrame], figures: Figures) -> Iterator[Shard]:
+    """The shards, counted on the way."""
+    for frame in lists:
+        shard = Shard.of(frame)
+        figures.add(shard)
+        if len(shard):
+            yield shard
 
 
-def _load_postgresql(connection: Connection, generation_id: int, rows: Iterator[Row]) -> None:
+def _load_postgresql(
+    connection: Connection, generation_id: int, shards: Iterator[Shard], surface: str
+) -> None:
     table = partition(generation_id)
     # A check that says what the partition's bounds say spares ATTACH a scan of the table.
     connection.execute(
@@ -149,32 +149,31 @@ def _load_postgresql(connection: Connection, generation_id: int, rows: Iterator[
         )
     )
     connection.execute(text(f"ALTER TABLE {table} ALTER generation_id SET DEFAULT {generation_id}"))
-    _copy(connection, table, rows)
+    # Nobody asks for what an array holds: statistics of them would cost as much as the index.
+    unasked = ", ".join(f"ALTER {column} SET STATISTICS 0" for column in ARRAYS)
+    connection.execute(text(f"ALTER TABLE {table} {unasked}, ALTER subject_id SET STATISTICS 10"))
+    _copy(connection, table, shards, surface)
     key = "PRIMARY KEY (generation_id, subject_id, surface)"
     connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT pk_{table} {key}"))
-    connection.execute(text(f"ANALYZE {table}"))
+    connection.execute(text(f"ANALYZE {table} (subject_id)"))
     connection.execute(
         text(f"ALTER TABLE recommendation_lists ATTACH PARTITION {table} FOR VALUES IN ({generation_id})")
     )
 
 
-def _copy(connection: Connection, table: str, rows: Iterator[Row]) -> None:
+def _copy(connection: Connection, table: str, shards: Iterator[Shard], surface: str) -> None:
     driver: Any = connection.connection.driver_connection
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     )
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types(COPY_TYPES)
-        for row in rows:
-            copy.write_row(row)
+        for shard in shards:
+            for row in copy_rows(shard, surface):
+                copy.write_row(row)
 
 
-def _load_sqlite(connection: Connection, generation_id: int, rows: Iterator[Row]) -> None:
+def _load_sqlite(connection: Connection, generation_id: int, shards: Iterator[Shard], surface: str) -> None:
     driver: Any = connection.connection.driver_connection
-    driver.executemany(INSERT, (_as_json(generation_id, row) for row in rows))
-
-
-def _as_json(generation_id: int, row: Row) -> tuple[int, str, str, str, str, str, str]:
-    subject_id, surface, *arrays = row
-    item_ids, scores, sources, reasons = (json.dumps(array, ensure_ascii=False) for array in arrays)
-    return generation_id, subject_id, surface, item_ids, scores, sources, reasons
+    for shard in shards:
+        driver.executemany(INSERT, json_rows(shard, generation_id, surface))

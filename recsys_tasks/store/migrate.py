@@ -3,6 +3,9 @@ Bring the serving database to this release's schema.
 
 Our version table is our own, so the database may be shared with Airflow or with the shop; tables that are not ours,
 generation partitions among them, are never looked at.
+
+The previous release goes on reading until its last process is replaced: a migration adds, and takes nothing away that
+release reads. On PostgreSQL the view is replaced in place (CREATE OR REPLACE), so that grants to readers outlive it.
 """
 
 import logging

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -15,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from recsys_tasks.addresses import scrubbed
 from recsys_tasks.errors import Busy, PublishRefused, StoreUnavailable
 from recsys_tasks.settings import StoreSettings
-from recsys_tasks.store.audit import shrinkage
+from recsys_tasks.store.audit import drift
+from recsys_tasks.store.churn import churn
 from recsys_tasks.store.connect import answered, is_postgresql, reading, writing
 from recsys_tasks.store.load import Candidate, load_generation
 from recsys_tasks.store.pointer import locked_pointer, switch
@@ -46,6 +48,7 @@ def publish(
     settings: StoreSettings,
     *,
     known_items: pl.Series | None = None,
+    offered_items: pl.Series | None = None,
     dry_run: bool = False,
     who: str = "publish",
 ) -> Published:
@@ -62,8 +65,8 @@ def publish(
         if generation is not None and _is_live(engine, generation):
             return Published(generation, switched=False, live=True, why="these lists are live already")
         if generation is None:
-            generation = load_generation(engine, candidate, lists, settings, known_items)
-        _audit_against_live(engine, generation, settings)
+            generation = load_generation(engine, candidate, lists, settings, known_items, offered_items)
+        generation = _audited(engine, generation, settings)
         published = _switched(engine, generation, dry_run=dry_run, who=who)
     _prune(engine, settings.keep_generations)
     return published
@@ -114,14 +117,17 @@ def _is_live(engine: Engine, generation: Generation) -> bool:
         return session.get_one(Live, 1).generation_id == generation.id
 
 
-def _audit_against_live(engine: Engine, generation: Generation, settings: StoreSettings) -> None:
+def _audited(engine: Engine, generation: Generation, settings: StoreSettings) -> Generation:
+    """The generation with all its figures; PublishRefused where it must not go live."""
+    facts = _churn(engine, generation)
     with writing(engine) as session:
         _, live = locked_pointer(session)
         fresh = session.get_one(Generation, generation.id)
+        fresh.audit = {**fresh.audit, **facts}
         found = fresh.why if fresh.state == "refused" else None
         # Lists that were rolled back do not go live here, and may yet be named in a rollback.
         if fresh.state == "ready" and fresh.rolled_back_at is None:
-            found = shrinkage(fresh, live, settings)
+            found = drift(fresh, live, settings)
         if found is not None:
             fresh.state, fresh.why = "refused", found
     if found is not None:
@@ -129,6 +135,16 @@ def _audit_against_live(engine: Engine, generation: Generation, settings: StoreS
             f"lists of night {generation.night} (generation {generation.id}) are refused, what was live stays live: "
             f"{found}"
         )
+    return fresh
+
+
+def _churn(engine: Engine, generation: Generation) -> dict[str, Any]:
+    """Against what is live; read without a lock, so that a rollback need not wait for it."""
+    with reading(engine) as session:
+        live = session.scalar(select(Generation).join(Live, Live.generation_id == Generation.id))
+        if live is None or generation.audit.get("against") == live.id:
+            return {}
+        return churn(session, generation, live).as_facts()
 
 
 @contextmanager

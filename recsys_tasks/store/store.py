@@ -62,9 +62,12 @@ class Store:
         lists: Iterable[pl.DataFrame],
         settings: StoreSettings | None = None,
         known_items: pl.Series | None = None,
+        offered_items: pl.Series | None = None,
     ) -> Generation:
         """Load and audit lists beside the live ones; see ``store.load``."""
-        return load_generation(self.engine, candidate, lists, settings or StoreSettings(), known_items)
+        return load_generation(
+            self.engine, candidate, lists, settings or StoreSettings(), known_items, offered_items
+        )
 
     def publish(
         self,
@@ -73,6 +76,7 @@ class Store:
         settings: StoreSettings | None = None,
         *,
         known_items: pl.Series | None = None,
+        offered_items: pl.Series | None = None,
         dry_run: bool = False,
         who: str = "publish",
     ) -> Published:
@@ -83,6 +87,7 @@ class Store:
             lists,
             settings or StoreSettings(),
             known_items=known_items,
+            offered_items=offered_items,
             dry_run=dry_run,
             who=who,
         )

@@ -1,8 +1,9 @@
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from common.days import count_of, resolve_days
+from common.days import count_of, nights_from, resolve_days
 
 from recsys_tasks.errors import NightOutOfRange, SettingsError
 
@@ -71,3 +72,39 @@ def test_a_run_without_a_day_asks_for_a_range():
 )
 def test_no_task_takes_more_days_than_asked_for(first, last, size, count):
     assert count_of(first, last, size) == count
+
+
+def form(**given):
+    """What Airflow hands a task of a run by hand."""
+    fields = {"night": None, "from": None, "to": None}
+    return {
+        "params": {**fields, **given},
+        "dag": SimpleNamespace(params=fields),
+        "dag_run": SimpleNamespace(run_type="manual", conf=given),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "nights"),
+    [
+        ({"night": "2025-12-31"}, ["2025-12-31"]),
+        ({"from": "2025-12-30", "to": "2026-01-01"}, ["2025-12-30", "2025-12-31", "2026-01-01"]),
+        ({"from": "2025-12-30", "to": "2025-12-30"}, ["2025-12-30"]),
+    ],
+)
+def test_the_nights_of_a_form(given, nights):
+    assert nights_from(form(**given), ZONE) == nights
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"night": "2025-12-31", "from": "2025-12-30", "to": "2026-01-01"}, "leave one of them empty"),
+        ({"from": "2025-12-30"}, "to=empty"),
+        ({"from": "2025-12-30", "to": "2025-12-01"}, "exchange them"),
+        ({}, "fill in night"),
+    ],
+)
+def test_nights_that_make_no_sense_are_refused(given, words):
+    with pytest.raises(SettingsError, match=words):
+        nights_from(form(**given), ZONE)

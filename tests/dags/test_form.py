@@ -26,6 +26,8 @@ TAKEN = [
     (form.TOP_K, None),
     (form.TOP_K, 1),
     (form.TOP_K, 500),
+    (form.PUBLISH, "auto"),
+    (form.PUBLISH, "live"),
     (form.PUBLISH, "dry_run"),
     (form.START, "scratch"),
 ]

@@ -17,6 +17,7 @@ from recsys_tasks import errors
         (errors.Busy, RetryAction.RETRY),
         (errors.SourceError, RetryAction.RETRY),
         (errors.StoreUnavailable, RetryAction.RETRY),
+        (errors.NoSpace, RetryAction.RETRY),
         (errors.TrainingFailed, RetryAction.DEFAULT),
         (MemoryError, RetryAction.DEFAULT),
     ],

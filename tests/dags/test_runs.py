@@ -30,3 +30,13 @@ def test_a_night_in_the_future_is_refused_and_not_tried_again(airflow, shop):
     assert "night 2999-01-01 has not ended" in output
     assert "the same input gives the same error" in output
     assert not (shop.folder / "home" / "artefacts").exists()
+
+
+def test_a_walk_forward_measures_each_night_in_a_task_of_its_own(airflow, shop):
+    done = run_dag(airflow, shop.file, "recsys_measure", {"from": shop.night(9), "to": shop.night(8)})
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    for night in (shop.night(9), shop.night(8)):
+        # Alone in this file, or behind the load of history.
+        wanting = (f"night {night} needs the 7 days after it", f"night {night} has no lists yet")
+        assert any(words in output for words in wanting)

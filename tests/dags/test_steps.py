@@ -23,7 +23,7 @@ def test_the_form_becomes_the_options_of_the_steps():
 
 
 def test_a_form_left_alone_changes_nothing():
-    untouched = context(from_step=None, top_k=None, publish="live", start="warm")
+    untouched = context(from_step=None, top_k=None, publish="auto", start="warm")
     assert options_from(untouched) == Options(run_id="by_hand")
 
 
@@ -32,10 +32,23 @@ def test_a_dag_without_these_fields_runs_with_the_defaults():
 
 
 @pytest.mark.parametrize(
-    ("run_type", "publish"), [("scheduled", "live"), ("manual", "live"), ("backfill", "dry_run")]
+    ("run_type", "chosen", "publish"),
+    [
+        ("scheduled", "auto", "live"),
+        ("manual", "auto", "live"),
+        ("backfill", "auto", "dry_run"),
+        ("backfill", "live", "live"),
+        ("backfill", "dry_run", "dry_run"),
+        ("manual", "dry_run", "dry_run"),
+    ],
 )
-def test_a_backfill_never_goes_live(run_type, publish):
-    assert options_from(context(run_type, publish="live")).publish == publish
+def test_a_backfill_goes_live_only_where_the_form_says_so(run_type, chosen, publish):
+    assert options_from(context(run_type, publish=chosen)).publish == publish
+
+
+@pytest.mark.parametrize(("run_type", "publish"), [("manual", "live"), ("backfill", "dry_run")])
+def test_a_run_whose_form_has_no_such_field_publishes_as_if_left_alone(run_type, publish):
+    assert options_from(context(run_type)).publish == publish
 
 
 def test_a_step_that_does_not_exist_is_refused():

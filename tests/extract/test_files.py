@@ -63,3 +63,26 @@ def test_a_missing_column_is_named_before_anything_is_read(tmp_path):
     (tmp_path / "log.csv").write_text("who,what,did,when\nann,tent,sale,2026-03-02\n")
     with pytest.raises(SchemaMismatch, match=r"log\.csv has no column 'at' \(found: who, what, did, when\)"):
         read(event_source(tmp_path / "log.csv", kind="csv"), START, END)
+
+
+def test_the_broken_one_of_many_files_is_named(tmp_path):
+    for name in ("a", "b", "c"):
+        pl.DataFrame([row()]).write_parquet(tmp_path / f"{name}.parquet")
+    whole = (tmp_path / "b.parquet").read_bytes()
+    (tmp_path / "b.parquet").write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
+    with pytest.raises(SourceError, match=r"b\.parquet cannot be read .*export or copy it again"):
+        read(event_source(tmp_path / "*.parquet"), START, END)
+
+
+def test_files_may_have_their_columns_in_another_order(tmp_path):
+    (tmp_path / "1.csv").write_text("who,what,did,at\nann,tent,sale,2026-03-02 12:00:00\n")
+    (tmp_path / "2.csv").write_text("at,did,what,who\n2026-03-02 12:00:00,sale,mat,bob\n")
+    frame = read(event_source(tmp_path / "*.csv", kind="csv"), START, END)
+    assert frame.select("who", "what").rows() == [("ann", "tent"), ("bob", "mat")]
+
+
+def test_a_foreign_encoding_is_told_with_its_line(tmp_path):
+    text = "who,what,did,at\nann,tent,sale,2026-03-02 12:00:00\njörg,tent,sale,2026-03-02 12:00:00\n"
+    (tmp_path / "log.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SourceError, match=r"log\.csv, line 3 is not UTF-8; save it as UTF-8 and run again"):
+        read(event_source(tmp_path / "log.csv", kind="csv"), START, END)

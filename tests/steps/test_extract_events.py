@@ -74,3 +74,26 @@ def test_a_few_bad_rows_are_set_aside_and_the_night_goes_on(tmp_path, monkeypatc
     shop.log(*EDGES, (None, "tent", "2026-03-08 12:00:00"))
     assert extract_events.run(shop.job(NIGHT))["rejected"] == {"user_id|nullability": 1}
     assert shop.job(NIGHT).lake.day_record(date(2026, 3, 8)).rejected == {"user_id|nullability": 1}
+
+
+def test_days_that_the_source_has_forgotten_stay_in_the_lake(tmp_path, monkeypatch, caplog):
+    """A log that keeps some weeks, and a night made again when the days before it are gone from there."""
+    shop = make_log_shop(tmp_path, monkeypatch, lookback_days=2)
+    shop.log(*EDGES, ("bob", "of the 6th", "2026-03-06 17:00:00"))
+    extract_events.run(shop.job(NIGHT))
+    before = {day: shop.job(NIGHT).lake.day_record(day) for day in shop.job(NIGHT).lake.days()}
+    shop.forget("log")
+    shop.log(*EDGES[1:])
+    extract_events.run(shop.job(NIGHT))
+    assert {day: shop.job(NIGHT).lake.day_record(day) for day in shop.job(NIGHT).lake.days()} == before
+    assert "the source has no row of 2026-03-06 any more: the lake keeps its 1 events" in caplog.text
+
+
+def test_a_day_behind_one_that_has_rows_is_emptied_where_the_source_took_them_back(tmp_path, monkeypatch):
+    shop = make_log_shop(tmp_path, monkeypatch, lookback_days=2)
+    shop.log(*EDGES, ("bob", "of the 6th", "2026-03-06 17:00:00"))
+    extract_events.run(shop.job(NIGHT))
+    shop.forget("log")
+    shop.log(*EDGES[1:], ("bob", "of the 6th", "2026-03-06 17:00:00"))
+    extract_events.run(shop.job(NIGHT))
+    assert shop.job(NIGHT).lake.day_record(date(2026, 3, 7)).rows == 0

@@ -1,18 +1,21 @@
 """The step between the artefact ``lists`` and the serving database."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from recsys_tasks.errors import MissingArtefact, PublishRefused
-from recsys_tasks.settings import load_settings
+from recsys_tasks.settings import RuleSettings, load_settings
 from recsys_tasks.steps import publish
 from recsys_tasks.steps.job import Job, Options
 from tests.shop import make_shop
 from tests.store.builders import lists
 
 NIGHT = "2026-01-20"
+ITEMS = ["tea", "milk", "rye"]
+INSTANT = pl.Datetime("us", "UTC")
 SHOPPERS = [f"shopper {n:03d}" for n in range(50)]
 
 
@@ -21,11 +24,24 @@ def settings(tmp_path):
     return load_settings(make_shop(tmp_path / "shop", encoder=tmp_path, shoppers=3, days=20).file)
 
 
+def catalogue(**until):
+    """Tea, milk and rye; ``until`` is the ISO instant an item is available until."""
+    ends = [None if name not in until else datetime.fromisoformat(until[name]) for name in ITEMS]
+    return pl.DataFrame(
+        {
+            "item_id": ITEMS,
+            "category": ["hot", "cold", "bread"],
+            "available_from": [None] * 3,
+            "available_until": ends,
+        },
+        schema_overrides={"available_from": INSTANT, "available_until": INSTANT},
+    )
+
+
 def job_of(settings, night=NIGHT, **options):
     job = Job(settings, settings.night(night), Options(**options))
     # A cached property: the step asks the lake for nothing but the catalogue.
-    catalogue = pl.DataFrame({"item_id": ["tea", "milk", "rye"]})
-    job.__dict__["lake"] = SimpleNamespace(catalogue=lambda as_of: catalogue)
+    job.__dict__["lake"] = SimpleNamespace(catalogue=lambda as_of: catalogue())
     return job
 
 
@@ -93,6 +109,39 @@ def test_an_item_that_the_catalogue_lacks_is_refused(settings):
     make_lists(job, lists(SHOPPERS, ("tea", "milk", "ghost")))
     with pytest.raises(PublishRefused, match=r"50 rows hold an item.*run the night again from encode_items"):
         publish.run(job)
+
+
+@pytest.mark.parametrize(
+    ("rules", "until", "left"),
+    [
+        ({}, {}, ITEMS),
+        ({"blocked_items": ["tea"]}, {}, ["milk", "rye"]),
+        ({"blocked_categories": ["cold", "bread"]}, {}, ["tea"]),
+        ({}, {"rye": "2026-01-21T00:00+00:00"}, ["tea", "milk"]),
+        ({}, {"rye": "2026-01-21T00:01+00:00"}, ITEMS),
+    ],
+    ids=["nothing", "an item", "categories", "ended with the night", "ends later"],
+)
+def test_what_may_be_shown(rules, until, left):
+    as_of = datetime(2026, 1, 21, tzinfo=UTC)
+    assert publish.offered(catalogue(**until), as_of, RuleSettings(**rules)).to_list() == left
+
+
+def test_an_item_that_was_blocked_since_is_refused(settings):
+    blocked = settings.model_copy(update={"rules": RuleSettings(blocked_items=["tea"])})
+    job = job_of(blocked)
+    make_lists(job, lists(SHOPPERS))
+    with pytest.raises(PublishRefused, match=r"50 rows hold an item that is blocked.*again from recommend"):
+        publish.run(job)
+    assert (job.store.live(), job.store.generations()[0].state) == (None, "refused")
+
+
+def test_the_audit_figures_are_kept_with_the_generation(settings):
+    job = job_of(settings)
+    make_lists(job, lists(SHOPPERS, ("tea", "milk")), top_k=2)
+    facts = publish.run(job)
+    assert facts["audit"]["coverage"] == pytest.approx(2 / 3, abs=1e-6)
+    assert job.store.live().audit == facts["audit"]
 
 
 def test_a_shop_with_few_items_may_have_short_lists(settings):

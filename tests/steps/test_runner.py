@@ -10,7 +10,7 @@ import pytest
 from recsys_tasks import workspace
 from recsys_tasks.errors import Busy, MissingArtefact, NightOutOfRange, SettingsError
 from recsys_tasks.steps.job import Options
-from recsys_tasks.steps.runner import run_step
+from recsys_tasks.steps.runner import night_alone, run_step
 from recsys_tasks.workspace import Workspace, locked
 from tests.shop import make_shop
 
@@ -51,11 +51,41 @@ def test_from_step_needs_what_earlier_steps_made(shop, step):
         run_step("build_pairs", shop.night(), Options(from_step="publish"))
 
 
-def test_the_same_step_of_a_night_twice_at_once_is_refused(shop, step):
-    lock = Workspace(shop.folder / "home").home / "records" / shop.night() / ".build_pairs.lock"
-    with locked(lock, "test"), pytest.raises(Busy, match="build_pairs of night"):
+def test_a_step_of_a_night_that_somebody_works_on_is_refused(shop, step):
+    lock = Workspace(shop.folder / "home").home / "records" / shop.night() / ".night.lock"
+    with locked(lock, "test"), pytest.raises(Busy, match=f"works on night {shop.night()}"):
         run_step("build_pairs", shop.night())
     assert step == []
+
+
+def test_who_keeps_a_night_runs_its_steps_and_nobody_else_does(shop, step):
+    with night_alone(shop.night()):
+        run_step("build_pairs", shop.night(), alone=True)
+        with pytest.raises(Busy, match=f"works on night {shop.night()}"):
+            run_step("extract_events", shop.night())
+        with pytest.raises(Busy, match=f"works on night {shop.night()}"), night_alone(shop.night()):
+            pass
+    run_step("build_pairs", shop.night())
+    assert len(step) == 2
+
+
+def test_another_night_is_not_waited_for(shop, step):
+    with night_alone(shop.night()):
+        run_step("build_pairs", shop.night(1))
+    assert len(step) == 1
+
+
+def test_a_step_that_found_its_artefact_remembers_what_making_it_cost(shop, step, monkeypatch):
+    module = sys.modules["recsys_tasks.steps.build_pairs"]
+    record = shop.folder / "home/records" / shop.night() / "build_pairs.json"
+    monkeypatch.setattr(module, "run", lambda job: {"artefact": "pairs/x/1", "reused": False})
+    run_step("build_pairs", shop.night())
+    record.write_text(json.dumps({**json.loads(record.read_text()), "made_seconds": 60.0}))
+    monkeypatch.setattr(module, "run", lambda job: {"artefact": "pairs/x/1", "reused": True})
+    for _ in range(2):
+        assert run_step("build_pairs", shop.night())["made_seconds"] == 60.0
+    monkeypatch.setattr(module, "run", lambda job: {"artefact": "pairs/x/2", "reused": False})
+    assert run_step("build_pairs", shop.night())["made_seconds"] < 60.0
 
 
 @pytest.fixture
@@ -90,7 +120,7 @@ def test_a_retry_waits_for_the_task_that_lived_on_and_uses_what_it_made(shop, tr
     assert retried["reused"]
     waiting = [line for line in caplog.messages if line.startswith("waiting for")]
     assert waiting == [
-        f"waiting for another process that works on build_pairs of night {shop.night()} "
+        f"waiting for another process that works on night {shop.night()} "
         f"(process {os.getpid()} on {os.uname().nodename})"
     ]
 

@@ -25,7 +25,11 @@ ODD_IDS = [
     "x" * 512,
     "[1]",
     "%s :name ?",
+    "b" * 127 + "é",
+    "c" * 256,
+    "日" * 100,
 ]
+LONG = ["", "x", "y" * 255, "z" * 256, "é" * 40_000, '\n\t\x01"\\{}', "w" * 70_000]
 
 
 def rows_of(store):
@@ -39,6 +43,21 @@ def test_odd_ids_come_back_as_they_were(store, odd):
     mine = store.user_list(odd)
     assert [row.item_id for row in mine] == [odd, "milk", "rye"]
     assert mine[0].reason == f"you bought {odd} before"
+
+
+def test_texts_of_any_length_come_back(store):
+    frame = lists(items=[f"item {n}" for n in range(len(LONG))])
+    frame = frame.with_columns(reason=pl.Series([*LONG, *reversed(LONG)]))
+    store.publish(candidate(), [frame])
+    assert [row.reason for row in store.user_list("ann")] == LONG
+    assert [row.reason for row in store.user_list("bob")] == LONG[::-1]
+
+
+def test_lists_of_different_lengths_come_back(store):
+    shards = [lists(("ann",), ("tea",)), pl.concat([lists(("bob",)), lists(("cy",), ("rye",))]), lists(())]
+    store.publish(candidate(top_k=1), shards)
+    found = {user: [row.item_id for row in store.user_list(user)] for user in ("ann", "bob", "cy")}
+    assert found == {"ann": ["tea"], "bob": ["tea", "milk", "rye"], "cy": ["rye"]}
 
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=30)

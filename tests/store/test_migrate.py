@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from recsys_tasks.store.connect import engine_for, make_url, writer
+from recsys_tasks.store.connect import engine_for, make_url
 from recsys_tasks.store.migrate import (
     HEAD,
     OPTIONS,
@@ -94,23 +94,6 @@ def test_many_processes_may_come_first(engine):
     racers = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(4)]
     assert [racer.wait() for racer in racers] == [0, 0, 0, 0]
     assert not needs_migration(engine)
-
-
-@both
-def test_a_database_of_the_first_release_keeps_its_generations(engine):
-    from alembic import command
-
-    with writer(engine).begin() as connection:
-        command.upgrade(alembic_config(connection), "0001")
-        connection.execute(
-            text(
-                "INSERT INTO generations (night, run_id, model, model_refs, top_k, rows, users, state, why, audit,"
-                " created_at) VALUES ('2026-03-02', 'r', 'm', '{}', 3, 6, 2, 'ready', '', '{}',"
-                " '2026-03-03 04:00:00')"
-            )
-        )
-    migrate(engine)
-    assert [(g.run_id, g.rolled_back_at) for g in Store(engine).generations()] == [("r", None)]
 
 
 def test_the_code_knows_the_newest_revision():

@@ -1,6 +1,5 @@
 """Publish: beside, audited, switched; what readers see in between and when it is cut off."""
 
-import json
 import os
 import re
 import signal
@@ -275,57 +274,6 @@ def test_a_database_that_goes_away_while_loading_is_said_in_one_line(store):
         store.publish(candidate(), shards())
     assert store.generations() == []
     assert store.publish(candidate(), [lists()]).switched
-
-
-READER = """
-import json, sys
-from pathlib import Path
-from sqlalchemy import text
-from recsys_tasks.store.store import open_store
-
-store, stop = open_store(sys.argv[1], Path(".")), Path(sys.argv[2])
-facts = {"reads": 0, "mixtures": 0, "empty": 0, "runs": []}
-print("ready", flush=True)
-while True:
-    last = stop.exists()
-    with store.engine.connect() as connection:
-        rows = connection.execute(text("SELECT item_id, run_id, user_id FROM recommendations")).all()
-    seen = {(row.item_id.split()[0], row.run_id) for row in rows}
-    facts["reads"] += 1
-    facts["empty"] += not rows
-    facts["mixtures"] += len(seen) > 1 or any(item != run for item, run in seen) or len(rows) != 300
-    facts["runs"] = sorted({*facts["runs"], *(run for _, run in seen)})
-    if last:
-        break
-print(json.dumps(facts))
-"""
-
-
-def shop_lists(run: str) -> pl.DataFrame:
-    """A hundred lists that name their run in every row."""
-    return lists(map(str, range(100)), (f"{run} tea", f"{run} milk", f"{run} rye"))
-
-
-def test_readers_see_the_old_lists_or_the_new_ones(store, database, tmp_path):
-    store.publish(candidate(run_id="r0"), [shop_lists("r0")])
-    reader = subprocess.Popen(
-        [sys.executable, "-c", READER, database, str(tmp_path / "stop")], stdout=subprocess.PIPE, text=True
-    )
-    with reader:
-        assert reader.stdout.readline() == "ready\n"
-        for number in range(1, 9):
-            run = f"r{number}"
-            store.publish(
-                candidate(TUESDAY, run_id=run), [shop_lists(run)], StoreSettings(keep_generations=2)
-            )
-        store.rollback(why="to be read", who="test")
-        (tmp_path / "stop").touch()
-        facts = json.loads(reader.stdout.readline())
-    assert reader.returncode == 0
-    assert (facts["mixtures"], facts["empty"]) == (0, 0)
-    assert len(facts["runs"]) > 1
-    assert facts["reads"] > 5
-    assert [g.state for g in store.generations()].count("ready") == 2
 
 
 def test_a_signal_while_loading_frees_the_lock(store, database, tmp_path):

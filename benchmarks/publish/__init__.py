@@ -1,0 +1,1 @@
+"""How fast lists go live, against row by row and against an upsert; ``python -m benchmarks.publish``."""

@@ -1,0 +1,85 @@
+"""The lake as it was: both tables at an old version, so that a night can be made again from what it read then."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.lake.records import DayRecord, content_hash
+from recsys_tasks.lake.tables import DAY, EVENT_FIELDS, TOTAL_ORDER, Lake
+
+
+@dataclass(frozen=True)
+class PastLake(Lake):
+    """
+    A lake to be read only. ``at`` names the version of each table (``events``, ``items``), as a manifest records it.
+
+    Raises MissingArtefact where a version is gone: vacuumed away, or never there.
+    """
+
+    at: dict[str, int] = field(default_factory=dict)
+
+    def create(self) -> None:
+        raise ValueError("an old version of the lake cannot be written")
+
+    def days(self) -> list[date]:
+        """The days that had rows; an empty day leaves no trace in a table."""
+        return sorted(self._partitions())
+
+    def day_record(self, day: date) -> DayRecord | None:
+        """The day as it was; what extraction had rejected and filtered is not known any more."""
+        files = self._day_files.get(day)
+        if files is None:
+            return None
+        now = super().day_record(day)
+        if now is not None and files == self._day_files_now.get(day):
+            return now
+        rows = self._scan(self._events).filter(pl.col(DAY) == day).select(*EVENT_FIELDS).collect()
+        found = content_hash(rows.sort(TOTAL_ORDER))
+        return DayRecord(rows=rows.height, read=rows.height, rejected={}, filtered={}, fingerprint=found)
+
+    @cached_property
+    def _day_files(self) -> dict[date, frozenset[str]]:
+        return files_by_day(self._open(self._events))
+
+    @cached_property
+    def _day_files_now(self) -> dict[date, frozenset[str]]:
+        return files_by_day(super()._open(self._events))
+
+    def _open(self, table: Path) -> DeltaTable:
+        version = self.at[table.name]
+        try:
+            return DeltaTable(table, version=version)
+        except DeltaError:
+            raise MissingArtefact(
+                f"version {version} of the table {table.name} is not kept any more"
+            ) from None
+
+    def _scan(self, table: Path) -> pl.LazyFrame:
+        opened = self._open(table)
+        missing = [file for file in files_of(opened)["path"] if not (table / file).is_file()]
+        if missing:
+            raise MissingArtefact(
+                f"version {opened.version()} of the table {table.name} is not kept any more: {len(missing)} of its "
+                "files were vacuumed away (replay_days)"
+            )
+        return pl.scan_delta(opened)
+
+
+def files_of(table: DeltaTable) -> pl.DataFrame:
+    """The data files of a table: ``path`` and the partition they belong to."""
+    return pl.DataFrame(table.get_add_actions(flatten=True))
+
+
+def files_by_day(table: DeltaTable) -> dict[date, frozenset[str]]:
+    """Which files hold each day's rows: a day with the same files was not written in between."""
+    files = files_of(table)
+    if files.is_empty():
+        return {}
+    by_day = files.group_by(f"partition.{DAY}").agg("path")
+    return {day: frozenset(paths) for day, paths in by_day.iter_rows()}

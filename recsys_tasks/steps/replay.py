@@ -1,0 +1,208 @@
+"""
+A night made again from what the lake held when it was made, whatever was corrected since.
+
+Nothing of the shop changes: the result lies in a folder of its own under ``replays``, live lists, decisions, records
+and the night's artefacts stay as they are. Models of earlier nights are used where they lie.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.lake.past import PastLake
+from recsys_tasks.lake.tables import Lake
+from recsys_tasks.settings import load_settings
+from recsys_tasks.steps import NIGHT_STEPS
+from recsys_tasks.steps.audit_time import made_from
+from recsys_tasks.steps.champion import is_popular
+from recsys_tasks.steps.job import Job, Options
+from recsys_tasks.store.store import AnyNight, Store
+from recsys_tasks.store.tables import Decision
+from recsys_tasks.workspace import Artefact, Facts, Workspace, locked, write_whole
+
+log = logging.getLogger(__name__)
+
+# From the pairs to the lists: what comes before writes the lake, what comes behind speaks to readers.
+STEPS = NIGHT_STEPS[NIGHT_STEPS.index("build_pairs") : NIGHT_STEPS.index("recommend") + 1]
+
+
+@dataclass(frozen=True)
+class ReplayJob(Job):
+    """A night over an old version of the lake, its results in ``folder``, its gate's decision in memory."""
+
+    folder: Path = Path()
+    versions: dict[str, int] = field(default_factory=dict)
+    champion: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        return Workspace(self.folder)
+
+    @cached_property
+    def lake(self) -> Lake:
+        return PastLake(Workspace(self.settings.home).lake, at=self.versions)
+
+    @cached_property
+    def store(self) -> Store:
+        return ReplayStore(self.champion, self.night.date)
+
+
+class ReplayStore(Store):
+    """The decisions that a replay sees: the champion of that time, and then its own."""
+
+    def __init__(self, champion: Mapping[str, Any], night: date) -> None:
+        self._champion = None if is_popular(champion) else _decision(night, champion)
+        self._own: Decision | None = None
+
+    def champion_before(self, night: AnyNight) -> Decision | None:
+        return self._champion
+
+    def decision(self, night: AnyNight) -> Decision | None:
+        return self._own
+
+    def record_decision(
+        self,
+        night: AnyNight,
+        accepted: bool,
+        refs: Mapping[str, Any],
+        champion: Mapping[str, Any],
+        metrics: Mapping[str, Any],
+        why: str,
+        run_id: str | None = None,
+    ) -> None:
+        self._own = Decision(accepted=accepted, refs=dict(refs), champion=dict(champion), why=why)
+
+    def record_metrics(self, night: AnyNight, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The figures stay in the replay's artefacts."""
+
+
+def replay(night: str, lists: str | None = None) -> Facts:
+    """
+    Make a night's lists again: ``lists`` is the fingerprint of those meant, else the night's current ones.
+
+    ``identical`` says whether every fingerprint and every row came out the same, ``differs`` which did not (after a
+    change of settings or code they cannot). Raises MissingArtefact where there are no such lists, or where the version
+    of the lake is not kept any more (``replay_days``).
+    """
+    settings = load_settings()
+    job = Job(settings, settings.night(night))
+    original = _original(job, lists)
+    folder = job.workspace.home / "replays" / f"{night}-{original.fingerprint}"
+    with locked(folder.with_name(f".{folder.name}.lock"), f"the replay of night {night}"):
+        again = _again(job, original, folder)
+        _lay_out(job, original, folder)
+        for step in STEPS:
+            log.info("replay of night %s: %s", night, step)
+            import_module(f"recsys_tasks.steps.{step}").run(again)
+        return _compared(job, original, again)
+
+
+def _original(job: Job, fingerprint: str | None) -> Artefact:
+    if fingerprint is None:
+        return job.workspace.need("lists", job.night)
+    try:
+        return job.workspace.at(f"lists/{job.night}/{fingerprint}")
+    except MissingArtefact:
+        folder = job.workspace.artefacts / "lists" / str(job.night)
+        kept = sorted(p.name for p in folder.glob("*") if p.is_dir())
+        raise MissingArtefact(
+            f"night {job.night} has no lists {fingerprint}; kept are {', '.join(kept) or 'none'}"
+        ) from None
+
+
+def _again(job: Job, original: Artefact, folder: Path) -> ReplayJob:
+    told = original.manifest
+    return ReplayJob(
+        job.settings,
+        job.night,
+        Options(top_k=told["settings"]["top_k"], publish="dry_run", run_id="replay"),
+        folder=folder,
+        versions={name: told["recorded"][name] for name in ("events", "items")},
+        champion=dict(_evaluation_of(job, original).manifest["inputs"]["champion"]),
+    )
+
+
+def _evaluation_of(job: Job, lists: Artefact) -> Artefact:
+    """The evaluation on which these lists were decided: it read the same lake, and their model was in it."""
+    folder = job.workspace.artefacts / "evaluation" / str(job.night)
+    kept = [
+        Artefact("evaluation", str(job.night), f.parent.name, f.parent)
+        for f in folder.glob("*/manifest.json")
+    ]
+    current = job.workspace.find("evaluation", job.night)
+    inputs = lists.manifest["inputs"]
+    # Where several would do, the one that the night chose last.
+    for evaluation in sorted(kept, key=lambda one: (one != current, one.fingerprint)):
+        read = evaluation.manifest["inputs"]
+        if read["lake"] == inputs["lake"] and inputs["model"] in (read["challenger"], read["champion"]):
+            return evaluation
+    raise MissingArtefact(
+        f"the evaluation behind {lists.ref} is gone, and with it the name of the champion it met"
+    )
+
+
+def _lay_out(job: Job, original: Artefact, folder: Path) -> None:
+    """
+    An empty workspace in which known vectors and the artefacts of earlier nights can be read.
+
+    Of an earlier night, what the original was made from counts as its choice: the night may have been run again since.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    used = {tuple(ref.split("/")[:2]): ref.split("/")[2] for ref in made_from(job, [original.ref])}
+    for kind in job.workspace.artefacts.iterdir():
+        (folder / "artefacts" / kind.name).mkdir(parents=True)
+        for night in (n for n in kind.iterdir() if n.name < str(job.night)):
+            place = folder / "artefacts" / kind.name / night.name
+            place.mkdir()
+            for artefact in (a for a in night.iterdir() if a.is_dir()):
+                (place / artefact.name).symlink_to(artefact, target_is_directory=True)
+            chosen = job.workspace.find(kind.name, night.name)
+            current = used.get((kind.name, night.name), chosen and chosen.fingerprint)
+            if current:
+                write_whole(place / "current", current)
+    cache = job.workspace.home / "cache"
+    cache.mkdir(exist_ok=True)
+    (folder / "cache").symlink_to(cache, target_is_directory=True)
+
+
+def _compared(job: Job, original: Artefact, again: ReplayJob) -> Facts:
+    lists = again.workspace.need("lists", job.night)
+    mine = {it.name: it.fingerprint for it in _family(again, lists)}
+    theirs = {it.name: it.fingerprint for it in _family(job, original)}
+    differs = sorted(name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name))
+    if not _rows(lists).equals(_rows(original)):
+        differs.append("rows of the lists")
+    return {
+        "night": str(job.night),
+        "versions": again.versions,
+        "original": original.ref,
+        "lists": str(lists.path),
+        "fingerprints": mine,
+        "identical": not differs,
+        "differs": differs,
+    }
+
+
+def _family(job: Job, lists: Artefact) -> list[Artefact]:
+    """These lists, the evaluation before them, and what was made for both on the same night."""
+    refs = made_from(job, [lists.ref, _evaluation_of(job, lists).ref])
+    own = sorted(ref for ref in refs if ref.split("/")[1] == lists.night)
+    return [job.workspace.at(ref) for ref in own]
+
+
+def _rows(lists: Artefact) -> pl.DataFrame:
+    return pl.read_parquet(lists.path / "lists.parquet")
+
+
+def _decision(night: date, refs: Mapping[str, Any]) -> Decision:
+    """The record of an accepted model; its night is that of its towers."""
+    return Decision(night=date.fromisoformat(str(refs["towers"]).split("/")[1]), refs=dict(refs))

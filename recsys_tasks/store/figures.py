@@ -1,0 +1,109 @@
+"""What is counted while lists stream into the database; memory grows with the catalogue, not with the shoppers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys_tasks.store.shards import Shard
+
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """
+    The night's catalogue: its n item ids, and which of them may be recommended (n,).
+
+    ``of`` makes it; without ``offered`` every known item may be.
+    """
+
+    known: pl.Series
+    may: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, known: pl.Series, offered: pl.Series | None = None) -> "Offer":
+        ids = known.unique().sort()
+        may = pl.repeat(True, len(ids), eager=True) if offered is None else ids.is_in(offered.implode())
+        return cls(ids, may.to_numpy())
+
+    def codes(self, items: pl.Series) -> Codes:
+        """(m,) places of the items among the known ones; -1 for one that the catalogue lacks."""
+        return codes_among(items, self.known)
+
+
+def codes_among(items: pl.Series, ids: pl.Series) -> Codes:
+    """(m,) places of the items among distinct ids; -1 where they lack one."""
+    places = items.cast(pl.Enum(ids), strict=False).to_physical()
+    return places.cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+@dataclass
+class Figures:
+    """
+    Counts over all shards: ``rows``, ``users`` (lists) and ``short`` lists; rows that are ``duplicates`` within their
+    list, ``unknown`` to the catalogue, ``unavailable`` or ``misranked``.
+    """
+
+    top_k: int
+    offer: Offer | None = None
+    rows: int = 0
+    users: int = 0
+    short: int = 0
+    duplicates: int = 0
+    unknown: int = 0
+    unavailable: int = 0
+    misranked: int = 0
+    shown: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+
+    def __post_init__(self) -> None:
+        self.shown = np.zeros(0 if self.offer is None else len(self.offer.known), bool)
+
+    def add(self, shard: Shard) -> None:
+        self.rows += len(shard.frame)
+        self.users += len(shard)
+        self.short += int((shard.lengths < self.top_k).sum())
+        self.misranked += int((shard.frame["rank"].to_numpy() != _places(shard) + 1).sum())
+        items = shard.frame["item_id"]
+        codes = self._look_up(items)
+        if codes.min(initial=0) < 0:  # two unknown items are not one item
+            codes = codes_among(items, items.unique())
+        self.duplicates += _repeats(codes, shard)
+
+    def _look_up(self, items: pl.Series) -> Codes:
+        """Count what the catalogue says of the items; -1 for those that it lacks."""
+        if self.offer is None:
+            return codes_among(items, items.unique())
+        codes = self.offer.codes(items)
+        known = codes[codes >= 0]
+        self.unknown += len(codes) - len(known)
+        self.unavailable += int((~self.offer.may[known]).sum())
+        self.shown[known] = True
+        return codes
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of the items on offer that stands in some list; None where no catalogue was given."""
+        if self.offer is None or not self.offer.may.any():
+            return None
+        return round(float((self.shown & self.offer.may).sum() / self.offer.may.sum()), 6)
+
+    def as_facts(self) -> dict[str, Any]:
+        """What is kept with the generation."""
+        names = "rows users short duplicates unknown unavailable misranked coverage".split()
+        return {name: getattr(self, name) for name in names}
+
+
+def _places(shard: Shard) -> Codes:
+    """(m,) each row's place in its list, from 0."""
+    return np.arange(len(shard.frame)) - np.repeat(shard.starts, shard.lengths)
+
+
+def _repeats(codes: Codes, shard: Shard) -> int:
+    """How many rows repeat an item of their list."""
+    # List and item as one number: equal ones stand side by side when sorted.
+    keys = np.repeat(np.arange(len(shard)) << 32, shard.lengths) | codes
+    keys.sort()
+    return int((keys[1:] == keys[:-1]).sum())

@@ -1,0 +1,146 @@
+"""From the previous release's database with data in it: nothing is lost, and that release can go on reading it."""
+
+import pytest
+from alembic import command
+from sqlalchemy import text
+
+from recsys_tasks.errors import Busy
+from recsys_tasks.store import migrate as migrating
+from recsys_tasks.store.connect import engine_for, is_postgresql, make_url, writer
+from recsys_tasks.store.migrate import HEAD, alembic_config, current_revision, migrate
+from recsys_tasks.store.store import Store
+from tests.store.builders import TUESDAY, candidate, lists
+
+PREVIOUS = "0001"
+GENERATION = (
+    "INSERT INTO generations (id, night, run_id, model, model_refs, top_k, rows, users, fallback_share, state, why,"
+    " audit, created_at) VALUES ({id}, '2026-03-0{id}', 'run {id}', 'm', '{{}}', 2, 2, 1, 0.5, 'ready', '', '{{}}',"
+    " '2026-03-03 04:00:00')"
+)
+ARRAYS = {
+    "sqlite": '\'["tea", "rye"]\', \'[0.5, 0.25]\', \'["repeat", "popular"]\', \'["you buy it", "popular"]\'',
+    "postgresql": "'{tea,rye}', '{0.5,0.25}', '{repeat,popular}', '{you buy it,popular}'",
+}
+# What the previous release asks, in its own columns.
+READS = {
+    "the view": "SELECT surface, user_id, rank, item_id, score, source, reason, night, model, run_id"
+    " FROM recommendations WHERE user_id = 'ann' ORDER BY rank",
+    "lists": "SELECT generation_id, subject_id, surface, item_ids, scores, sources, reasons FROM recommendation_lists",
+    "generations": "SELECT id, night, run_id, model, model_refs, lists_ref, top_k, rows, users, fallback_share, state,"
+    " why, audit, created_at FROM generations ORDER BY id",
+    "pointer": "SELECT id, generation_id, champion, moved_at, moved_by, why FROM live",
+    "moves": "SELECT from_generation_id, to_generation_id, moved_at, moved_by, why FROM moves ORDER BY id",
+    "decisions": "SELECT night, accepted, refs, champion, metrics, why, run_id, decided_at, generation_id, revoked_at,"
+    " revoked_why FROM gate_decisions",
+    "metrics": "SELECT night, kind, system, slice, metric, value, low, high FROM metrics",
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request, tmp_path):
+    """A database as the previous release left it: two generations, the second live."""
+    if request.param == "postgresql":
+        engine = engine_for(make_url(request.getfixturevalue("fresh_postgres_url")))
+    else:
+        engine = engine_for(make_url(f"sqlite:///{tmp_path}/serve.db"))
+    with writer(engine).begin() as connection:
+        command.upgrade(alembic_config(connection), PREVIOUS)
+        for id in (1, 2):
+            _generation(connection, request.param, id)
+        connection.execute(text("UPDATE live SET generation_id = 2, moved_by = 'me'"))
+        connection.execute(
+            text(
+                "INSERT INTO moves (from_generation_id, to_generation_id, moved_at, moved_by, why)"
+                " VALUES (1, 2, '2026-03-03 04:00:00', 'me', 'published')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO gate_decisions (night, accepted, refs, champion, metrics, why, decided_at) VALUES"
+                " ('2026-03-02', TRUE, '{}', '{}', '{}', 'better', '2026-03-03 04:00:00')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO metrics (night, kind, system, slice, metric, value) VALUES"
+                " ('2026-03-02', 'gate', 'popular', 'all', 'ndcg@10', 0.5)"
+            )
+        )
+    return engine
+
+
+def _generation(connection, kind, id):
+    connection.execute(text(GENERATION.format(id=id)))
+    if kind == "postgresql":
+        connection.execute(
+            text(
+                f"CREATE TABLE recommendation_lists_g{id} PARTITION OF recommendation_lists FOR VALUES IN ({id})"
+            )
+        )
+        # Its numbers went up with each load.
+        connection.execute(text("SELECT nextval(pg_get_serial_sequence('generations', 'id'))"))
+    connection.exec_driver_sql(
+        f"INSERT INTO recommendation_lists VALUES ({id}, 'ann', 'for_you', {ARRAYS[kind]})"
+    )
+
+
+def answers(engine):
+    with engine.connect() as connection:
+        return {name: connection.execute(text(query)).all() for name, query in READS.items()}
+
+
+def test_every_query_of_the_previous_release_answers_as_before(engine):
+    before = answers(engine)
+    assert all(before.values())
+    migrate(engine)
+    assert answers(engine) == before
+    with engine.connect() as connection:
+        assert current_revision(connection) == HEAD != PREVIOUS
+
+
+def test_this_release_goes_on_from_there(engine):
+    migrate(engine)
+    store = Store(engine)
+    assert [(row.item_id, row.score) for row in store.user_list("ann")] == [("tea", 0.5), ("rye", 0.25)]
+    assert [(g.run_id, g.rolled_back_at) for g in store.generations()] == [("run 1", None), ("run 2", None)]
+    assert store.rollback(1, why="bad", who="me").id == 1
+    assert store.publish(candidate(TUESDAY), [lists()]).switched
+    assert [g.id for g in store.generations()] == [1, 2, 3]
+
+
+def test_a_worker_of_the_previous_release_may_still_write(engine):
+    migrate(engine)
+    with writer(engine).begin() as connection:
+        connection.execute(text(GENERATION.format(id=9)))
+        connection.execute(text("UPDATE gate_decisions SET why = 'again'"))
+    assert Store(engine).generations()[-1].id == 9
+    assert not Store(engine).decisions()[0].awaits_live
+
+
+def test_a_migration_gives_up_rather_than_hold_up_readers(engine, monkeypatch):
+    if not is_postgresql(engine):
+        pytest.skip("SQLite has one writer, and readers never wait for it")
+    monkeypatch.setattr(migrating, "LOCK_TIMEOUT", "100ms")
+    before = answers(engine)
+    with engine.connect() as reader:
+        reader.execute(text(READS["generations"]))  # its transaction goes on: an upgrade must wait for it
+        with pytest.raises(Busy, match="another process"):
+            migrate(engine)
+        assert answers(engine) == before
+        with engine.connect() as connection:
+            assert current_revision(connection) == PREVIOUS
+    migrate(engine)
+    assert answers(engine) == before
+
+
+def test_grants_to_readers_outlive_an_upgrade(engine):
+    if not is_postgresql(engine):
+        pytest.skip("SQLite has no roles")
+    grants = text("SELECT relacl::text FROM pg_class WHERE oid = 'recommendations'::regclass")
+    with engine.begin() as connection:
+        connection.execute(text("GRANT SELECT ON recommendations TO PUBLIC"))
+        before = connection.scalar(grants)
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(grants) == before
+        assert "=r/" in before
