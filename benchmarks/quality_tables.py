@@ -8,6 +8,15 @@ Row = dict[str, Any]
 SPLIT = "test"
 TIME_SPLIT_COLUMNS = ("Recall@10", "NDCG@10", "Recall@20", "Recall@50", "MAP@12", "coverage@10", "Gini@10")
 NEXT_ITEM_COLUMNS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20")
+COLD_COLUMNS = (
+    ("cold among cold", "Recall@50"),
+    ("cold among all", "Recall@50"),
+    ("new", "NDCG@10"),
+    ("new", "share of impressions@10"),
+    ("new", "share of hits@10"),
+    ("new", "share of offer"),
+    ("new", "share of taken"),
+)
 COMPARED = ("NDCG@10", "Recall@20")
 
 
@@ -76,14 +85,18 @@ def ablation(rows: Sequence[Row], name: str) -> str:
 
 
 def cold(rows: Sequence[Row]) -> str:
-    """Items without history: every figure of a fold, a row a system."""
+    """Items without history, a row a system: are they found, and are they shown."""
     found = [row for row in rows if not row.get("against")]
-    columns = list(dict.fromkeys((row["slice"], row["metric"]) for row in found))
+    columns = [column for column in COLD_COLUMNS if any(_at(row) == column for row in found)]
     lines = []
     for system in dict.fromkeys(row["system"] for row in found):
-        cells = {(row["slice"], row["metric"]): row for row in found if row["system"] == system}
+        cells = {_at(row): row for row in found if row["system"] == system}
         lines.append([_bold(system), *(_value(cells.get(column)) for column in columns)])
-    return markdown(["system", *(f"{metric} {name}" for name, metric in columns)], lines)
+    return markdown(["system", *(f"{name}: {metric}" for name, metric in columns)], lines)
+
+
+def _at(row: Row) -> tuple[str, str]:
+    return row["slice"], row["metric"]
 
 
 # Kind of table -> the folder of its JSON, and what makes it.

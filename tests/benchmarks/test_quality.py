@@ -3,7 +3,7 @@ import json
 import pytest
 
 from benchmarks import quality
-from benchmarks.quality_tables import ablation, leads, lists
+from benchmarks.quality_tables import ablation, cold, leads, lists
 from recsys_tasks.errors import MissingArtefact, SettingsError
 
 
@@ -41,6 +41,17 @@ def test_a_lead_is_bold_where_its_interval_leaves_out_nought():
 def test_the_ablation_has_a_row_a_variant():
     rows = [figure("no text: ours - ours", "NDCG@10", -0.02, against="ours", low=-0.03, high=-0.01)]
     assert "| no text | **-.0200 [-.0300, -.0100]** |" in ablation(rows, "new")
+
+
+def test_the_table_of_items_without_history_tells_whether_they_are_found_and_shown():
+    rows = [
+        figure("ours-tower", "Recall@50", 0.3168, slice="cold among cold"),
+        figure("ours-tower", "Recall@20", 0.2, slice="cold among cold"),
+        figure("ours-tower", "share of impressions@10", 0.142),
+    ]
+    table = cold(rows).splitlines()
+    assert table[0] == "| system | cold among cold: Recall@50 | new: share of impressions@10 |"
+    assert table[2] == "| **ours-tower** | .3168 | .1420 |"
 
 
 def page(name):
