@@ -29,7 +29,7 @@ for the first, step by step, and uses what it made.
 several nights at once is refused):
 
     make airflow ARGS="backfill create --dag-id recsys_nightly --from-date 2017-11-01 --to-date 2017-11-15 \
-        --max-active-runs 1 --reprocess-behavior none"
+        --max-active-runs 1 --reprocess-behavior failed"
 
 `--to-date D` is midnight of D: with a schedule later in the day, night D itself is left out. Give the day after. The
 lists are loaded and audited, but readers do not see them unless the form says so (`publish: live`); those of a night

@@ -78,9 +78,9 @@ def ingest(
     last: Annotated[str, typer.Argument(help="Last day, included.")],
 ) -> None:
     """Load the log of a range of days, and the catalogue as of its last day, into the lake."""
-    from recsys_tasks.steps.ingest import chunks, run_range, summed
+    from recsys_tasks.steps.ingest import months, run_range, summed
 
-    parts = chunks(first, last)
+    parts = months(first, last)
     loaded = [
         run_range(*part, catalogue=part is parts[-1])
         for part in _tracked(parts, lambda part: f"ingest {part[0]} to {part[1]}")

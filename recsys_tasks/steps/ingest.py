@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # One range holds a lock file a day while it writes, and its rows in memory.
 MAX_DAYS_AT_ONCE = 366
+MONTH_DAYS = 31
 
 
 def chunks(first: str, last: str, count: int = 4) -> list[tuple[str, str]]:
@@ -38,6 +39,12 @@ def chunks(first: str, last: str, count: int = 4) -> list[tuple[str, str]]:
     pieces = min(days, max(count, -(-days // MAX_DAYS_AT_ONCE)))
     bounds = [begins + timedelta(days=days * piece // pieces) for piece in range(pieces + 1)]
     return [(begin.isoformat(), (end - timedelta(days=1)).isoformat()) for begin, end in pairwise(bounds)]
+
+
+def months(first: str, last: str) -> list[tuple[str, str]]:
+    """The same in pieces of about a month: what a piece reads is held in memory."""
+    begins, ends = _range(first, last)
+    return chunks(first, last, count=-(-((ends - begins).days + 1) // MONTH_DAYS))
 
 
 def run_range(first: str, last: str, *, catalogue: bool = True, settings: Settings | None = None) -> Facts:
@@ -69,19 +76,19 @@ def _range(first: str, last: str) -> tuple[date, date]:
 
 def load_events(settings: Settings, first: date, last: date, *, needed: date | None = None) -> Facts:
     """
-    Extract some days and write them; raises EmptyPartition where the ``needed`` day has no events.
+    Extract some days and write them; raises EmptyPartition where the ``needed`` day (the last one) has no events.
 
-    With a ``needed`` day the others are read again for late rows only: the oldest of them stay as they are where the
-    source has forgotten them altogether.
+    The oldest days stay as they are where the source has forgotten them altogether: many keep some months only.
     """
     source, lake = settings.sources.events, Lake(settings.home / "lake")
     found: Extracted[Events] = extract_events(source, first, last, settings.zone)
     log.info("read %d events of %s to %s, kept %d", found.read, first, last, found.clean.height)
     _refuse_bad(settings, found, "events", str(first) if first == last else f"{first}_{last}")
-    if needed is not None:
-        _require_events(settings, found, needed)
-        first = _first_told(lake, found, first, needed)
-    lake.write_days(first, last, settings.zone, found.clean, found.days)
+    told = _first_told(lake, found, first, last)
+    if told is not None:
+        if needed is not None:
+            _require_events(settings, found, needed)
+        lake.write_days(told, last, settings.zone, found.clean, found.days)
     return {
         "events": found.clean.height,
         "read": found.read,
@@ -90,14 +97,14 @@ def load_events(settings: Settings, first: date, last: date, *, needed: date | N
     }
 
 
-def _first_told(lake: Lake, found: Extracted[Events], first: date, needed: date) -> date:
-    """The first day from ``first`` on that the source has rows of, or that the lake has none of."""
-    for day in days_between(first, needed):
+def _first_told(lake: Lake, found: Extracted[Events], first: date, last: date) -> date | None:
+    """The first day that the source has rows of, or that the lake has none of."""
+    for day in days_between(first, last):
         record = lake.day_record(day)
-        if day == needed or found.days[day].read or record is None or record.rows == 0:
+        if found.days[day].read or record is None or record.rows == 0:
             return day
         log.warning("the source has no row of %s any more: the lake keeps its %d events", day, record.rows)
-    return needed
+    return None
 
 
 def fetch_items(settings: Settings, night: date) -> Extracted[Items]:

@@ -25,7 +25,8 @@ def night_alone(night: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
 
     Raises Busy while another process works on any step of the night, and still does after ``wait_seconds``.
     """
-    with _turn(open_job(night), None, wait_seconds):
+    job = open_job(night)
+    with enough_space(job.workspace.home), _turn(job, None, wait_seconds):
         yield
 
 
@@ -48,9 +49,10 @@ def run_step(
     records = job.workspace.records(job.night)
     if job.options.skips(name):
         return _earlier(job, name)
-    with nullcontext() if alone else _turn(job, name, wait_seconds):
+    # The lock is a file too: a disk that is full already is told as one that fills up.
+    with enough_space(job.workspace.home), nullcontext() if alone else _turn(job, name, wait_seconds):
         log.info("night %s: %s", night, name)
-        with Cost() as cost, enough_space(job.workspace.home):
+        with Cost() as cost:
             facts: Facts = import_module(f"recsys_tasks.steps.{name}").run(job)
         facts = {**facts, "step": name, "seconds": cost.seconds, "peak_mb": cost.peak_mb}
         facts["made_seconds"] = _made_seconds(facts, record_of(job, name))

@@ -69,9 +69,11 @@ def _state(newest: Generation | None, live: Generation | None, once_live: set[in
 
 def _why(newest: Generation | None, live: Generation | None) -> str | None:
     """Why readers do not see the night's newest lists, where the audit or somebody said so."""
-    if newest is None or (live is not None and live.night == newest.night):
+    if newest is None:
         return None
-    return newest.why if newest.state == "refused" else newest.rolled_back_why
+    if newest.state == "refused":
+        return newest.why
+    return None if live is not None and live.night == newest.night else newest.rolled_back_why
 
 
 def _counts(settings: Settings, workspace: Workspace, night: str) -> dict[str, int | None]:

@@ -53,7 +53,7 @@ def drift(new: Generation, live: Generation | None, settings: StoreSettings) -> 
     """Why lists that are fit to be read are too far from what is live; an older night may be as far as it likes."""
     if live is None or live.night > new.night:
         return None
-    found = _shrinkage(new, live, settings)
+    found = _shrinkage(new, live, settings) or _lost_histories(new, live, settings)
     if found is None and _same_kind(new, live):
         found = next(_changes(new, live, settings), None)
     return found
@@ -81,16 +81,28 @@ def _shrinkage(new: Generation, live: Generation, settings: StoreSettings) -> st
     )
 
 
-def _changes(new: Generation, live: Generation, settings: StoreSettings) -> Iterator[str]:
-    def unless(name: str) -> str:
-        return f"look at the night's report, or, where it is meant, raise store.{name} (now {getattr(settings, name)})"
+def _lost_histories(new: Generation, live: Generation, settings: StoreSettings) -> str | None:
+    # Popular lists are fallback lists: whoever comes from them can only fall, and a model that is lost is seen here.
+    before, now = live.fallback_share, new.fallback_share
+    if before is None or now is None or now <= before + settings.max_fallback_rise:
+        return None
+    return f"{now:.1%} of the lists are fallback lists, {before:.1%} before; {_unless('max_fallback_rise', settings)}"
 
+
+def _unless(name: str, settings: StoreSettings) -> str:
+    return f"look at the night's report, or, where it is meant, raise store.{name} (now {getattr(settings, name)})"
+
+
+def _changes(new: Generation, live: Generation, settings: StoreSettings) -> Iterator[str]:
     churn = new.audit.get("churn") if new.audit.get("against") == live.id else None
     if churn is not None and churn > settings.max_churn:
-        yield f"{churn:.1%} of a shopper's items are not those of the live list; {unless('max_churn')}"
+        yield f"{churn:.1%} of a shopper's items are not those of the live list; {_unless('max_churn', settings)}"
     before, now = live.audit.get("coverage"), new.audit.get("coverage")
-    if before and now is not None and now < before * (1 - settings.max_coverage_drop):
-        yield f"lists show {now:.2%} of the catalogue, {before:.2%} before; {unless('max_coverage_drop')}"
-    before, now = live.fallback_share, new.fallback_share
-    if before is not None and now is not None and now > before + settings.max_fallback_rise:
-        yield f"{now:.1%} of the lists are fallback lists, {before:.1%} before; {unless('max_fallback_rise')}"
+    # Shorter lists show less, and that is meant.
+    if (
+        new.top_k == live.top_k
+        and before
+        and now is not None
+        and now < before * (1 - settings.max_coverage_drop)
+    ):
+        yield f"lists show {now:.2%} of the catalogue, {before:.2%} before; {_unless('max_coverage_drop', settings)}"

@@ -31,7 +31,8 @@ def churn(session: Session, new: Generation, live: Generation) -> Churn:
     """Compare two generations. Streams pairs of lists; what it holds does not grow with the shoppers."""
     total, shoppers = 0.0, 0
     for tonight, before in session.execute(_pairs(new, live), execution_options={"yield_per": BATCH}):
-        total += 1 - len(set(before).intersection(tonight)) / max(len(tonight), 1)
+        # Of the shorter list: another top_k is no change of mind.
+        total += 1 - len(set(before).intersection(tonight)) / max(min(len(before), len(tonight)), 1)
         shoppers += 1
     return Churn(live.id, shoppers, round(total / shoppers, 6) if shoppers >= ENOUGH else None)
 

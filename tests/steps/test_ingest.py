@@ -5,7 +5,7 @@ import pytest
 
 from recsys_tasks.errors import NightOutOfRange, TooManyBadRows
 from recsys_tasks.steps import extract_events
-from recsys_tasks.steps.ingest import added, chunks, run_range, summed
+from recsys_tasks.steps.ingest import added, chunks, months, run_range, summed
 from tests.steps.log_shop import LogShop, make_log_shop, visits
 
 
@@ -73,6 +73,36 @@ def test_several_ranges_take_the_catalogue_once(shop):
     shop.log(*visits(1))
     shop.products(("tent", "Tent"))
     assert "items" not in run_range("2026-03-01", "2026-03-01", catalogue=False)
+
+
+def test_days_that_the_source_has_forgotten_stay_when_history_is_loaded_again(shop, caplog):
+    """A log that keeps some days only, and a year that somebody loads once more."""
+    shop.log(*visits(3))
+    run_range("2026-03-01", "2026-03-03", catalogue=False)
+    lake = shop.job("2026-03-03").lake
+    before = [lake.day_record(date(2026, 3, day)) for day in (1, 2, 3)]
+    shop.forget("log")
+    run_range("2026-03-01", "2026-03-03", catalogue=False)
+    assert [lake.day_record(date(2026, 3, day)) for day in (1, 2, 3)] == before
+    assert "the source has no row of 2026-03-03 any more: the lake keeps its" in caplog.text
+
+
+def test_a_night_whose_day_the_source_has_forgotten_is_made_from_the_lake(shop):
+    shop.log(*visits(3))
+    extract_events.run(shop.job("2026-03-02"))
+    record = shop.job("2026-03-02").lake.day_record(date(2026, 3, 2))
+    shop.forget("log")
+    extract_events.run(shop.job("2026-03-02"))
+    assert shop.job("2026-03-02").lake.day_record(date(2026, 3, 2)) == record
+
+
+def test_a_year_by_hand_is_loaded_month_by_month():
+    lengths = [
+        (date.fromisoformat(end) - date.fromisoformat(begin)).days + 1
+        for begin, end in months("2017-01-01", "2017-12-31")
+    ]
+    assert sum(lengths) == 365
+    assert max(lengths) <= 31
 
 
 def test_a_day_of_history_is_what_the_night_itself_would_write(shop):

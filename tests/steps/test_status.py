@@ -102,6 +102,15 @@ def test_why_a_night_is_not_what_readers_see(store):
     assert "3 rows against 6" in page
 
 
+def test_why_newer_lists_of_the_live_night_are_not_shown(store):
+    store.publish(candidate(TUESDAY), [lists()])
+    with pytest.raises(PublishRefused):
+        store.publish(candidate(TUESDAY, lists_ref="lists/again"), [lists(("ann",))])
+    (tuesday,) = status()["nights"]
+    assert tuesday["state"] == "live"
+    assert "3 rows against 6 of the live generation" in tuesday["why"]
+
+
 def page_of(facts):
     buffer = StringIO()
     print_status(Console(file=buffer, width=200, color_system=None), facts)

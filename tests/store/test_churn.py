@@ -37,6 +37,12 @@ def test_another_order_is_no_change(store):
     assert publish(store, TUESDAY, lists(SHOPPERS, OLD[::-1])).audit["churn"] == 0.0
 
 
+def test_longer_lists_that_begin_as_before_are_no_change(store):
+    publish(store, MONDAY, lists(SHOPPERS, OLD[:2]), top_k=2)
+    assert publish(store, TUESDAY, lists(SHOPPERS, OLD), top_k=4).audit["churn"] == 0.0
+    assert publish(store, WEDNESDAY, lists(SHOPPERS, OLD[:1]), top_k=1).audit["churn"] == 0.0
+
+
 def test_a_few_shoppers_may_change_all_they_have(store):
     publish(store, MONDAY, lists(SHOPPERS[:-1], OLD))
     assert publish(store, TUESDAY, lists(SHOPPERS[:-1], ("a", "b", "c", "d"))).audit["churn"] is None
