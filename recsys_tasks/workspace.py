@@ -248,6 +248,7 @@ def enough_space(home: Path) -> Iterator[None]:
         yield
     except RecsysError:
         raise
+    # A full disk comes as OSError, and as the own kinds of Delta, Polars, torch and SQLite: all are asked.
     except Exception as error:
         if not _is_full(home, error):
             raise

@@ -63,7 +63,7 @@ def _same_kind(new: Generation, live: Generation) -> bool:
     """
     Whether both were made of the same parts.
 
-    From popular lists to a model's, or back, everything changes; that is how a shop begins.
+    From popular lists to a model's everything changes; that is how a shop begins.
     """
     return set(new.model_refs or ()) == set(live.model_refs or ())
 

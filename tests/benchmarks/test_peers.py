@@ -126,7 +126,7 @@ def test_tastes_are_learnt(name, fitted, log, users):
     if name.startswith("popular"):
         pytest.skip("the same list for all")
     if name in ("sasrec", "esasrec"):
-        pytest.skip("two epochs of a small model: see test_peers_sequences")
+        pytest.skip("two epochs of a small model teach no tastes")
     lists = fitted.top(log.users.unique().sort(), 5, False).filter(pl.col("item_id") < "i900")
     number = {kind: pl.col(kind).str.slice(1).cast(pl.Int64) for kind in ("user_id", "item_id")}
     own = lists.select((number["user_id"] % 4) == (number["item_id"] // 10)).to_series().mean()

@@ -45,7 +45,7 @@ while not last:
             # The pool of a backend keeps a transaction open for several reads.
             for n in range(5):
                 read(connection, one, top_k, user=str((facts["reads"] + n) % shoppers))
-    except Exception as error:
+    except Exception as error:  # whatever a backend would have met counts: the test wants none
         facts["errors"].append(repr(error))
     facts["reads"] += 6
 print(json.dumps(facts))
