@@ -1,12 +1,12 @@
 """Some shoppers as one model sees them: what sources and features share of a batch, each computed once."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import polars as pl
 from scipy.sparse import csr_matrix
 
+from recsys_tasks.recommend.lazy import Lazy
 from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.recommend.proposals import rank_within
 from recsys_tasks.recommend.shoppers import Habits, Shoppers
@@ -26,7 +26,7 @@ class Batch:
     shoppers: Shoppers
     sight: Sight
 
-    @cached_property
+    @Lazy
     def users(self) -> Floats:
         """(B, d + 1) rows of the user tower."""
         context, ids = self.sight.context, self.shoppers.ids
@@ -41,7 +41,7 @@ class Batch:
         )
         return rows[: len(ids)]
 
-    @cached_property
+    @Lazy
     def taste(self) -> Floats:
         """(B, T) the decayed mean of the text vectors of what each shopper touched, at unit length."""
         log, (places, rows) = self.sight.context.log, self.shoppers.usable
@@ -52,7 +52,7 @@ class Batch:
         unit: Floats = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
         return unit.astype(np.float32)
 
-    @cached_property
+    @Lazy
     def newest(self) -> tuple[Ints, Ints]:
         """(place, item) of each shopper's NEWEST distinct items, by place, newest first."""
         log, (places, rows) = self.sight.context.log, self.shoppers.usable
@@ -65,7 +65,7 @@ class Batch:
         kept = rank_within(place) <= NEWEST
         return place[kept], item[kept]
 
-    @cached_property
+    @Lazy
     def group_habits(self) -> Habits:
         """The shoppers' purchases by category (by topic in a shop without categories)."""
         return Habits.of(self.shoppers, self.sight.group, self.sight.groups)

@@ -1,5 +1,6 @@
 """Shoppers batch by batch: some batches at a time, in order, with memory that does not grow with their number."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,17 +15,26 @@ from recsys_tasks.recommend.shoppers import Shoppers
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-# Shoppers served together.
-BATCH = 1250
+# Shoppers served together, at most; where matrix products are made of whole blocks, batches are as well.
+BATCH = 1280
+BLOCK = 256
 # Batches at a time: the work is array code, which runs beside other threads. Each holds some 300 MB.
 WORKERS = min(4, len(os.sched_getaffinity(0)))
 
 
 def batches_of(context: Context, users: pl.Series) -> Iterator[Shoppers]:
-    """The distinct ``users``, by id, at most BATCH a time."""
+    """The distinct ``users``, by id, at most BATCH a time, in about equal shares for the WORKERS."""
     ids = users.unique().sort()
-    for first in range(0, len(ids), BATCH):
-        yield Shoppers(context, ids.slice(first, BATCH))
+    size = batch_size(len(ids))
+    for first in range(0, len(ids), size):
+        yield Shoppers(context, ids.slice(first, size))
+
+
+def batch_size(shoppers: int) -> int:
+    """How many of so many shoppers make a batch: whole blocks, so that no worker waits long for the last one."""
+    turns = math.ceil(shoppers / (BATCH * WORKERS))
+    share = math.ceil(shoppers / max(1, turns * WORKERS))
+    return BLOCK * max(1, math.ceil(share / BLOCK))
 
 
 def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:

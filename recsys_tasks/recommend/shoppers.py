@@ -1,13 +1,13 @@
 """A batch of shoppers with what each of them did, ready to be looked up by (shopper, item)."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from recsys_tasks.model.popularity import distinct
 from recsys_tasks.recommend.context import Context
+from recsys_tasks.recommend.lazy import Lazy
 from recsys_tasks.recommend.log import Bools, Floats, Ints
 from recsys_tasks.recommend.together import speaks_for
 
@@ -26,21 +26,21 @@ class Shoppers:
     context: Context
     ids: pl.Series
 
-    @cached_property
+    @Lazy
     def rows(self) -> tuple[Ints, Ints]:
         """(place in the batch, row of the log) of the events on items of the catalogue."""
         places, rows = self.context.log.rows_of(self.context.users(self.ids))
         known = self.context.log.item[rows] >= 0
         return places[known], rows[known]
 
-    @cached_property
+    @Lazy
     def usable(self) -> tuple[Ints, Ints]:
         """(place in the batch, row of the log) of the events that models read."""
         places, rows = self.rows
         reads = self.context.log.weight[rows] > 0
         return places[reads], rows[reads]
 
-    @cached_property
+    @Lazy
     def has_history(self) -> Bools:
         """(B,) whether the shopper has an event that models read: one with a weight, on an item of the catalogue."""
         return np.bincount(self.usable[0], minlength=len(self.ids)) > 0
@@ -52,7 +52,7 @@ class Shoppers:
         """The (shopper, item) of keys."""
         return np.divmod(key, len(self.context.allowed))
 
-    @cached_property
+    @Lazy
     def seen(self) -> Ints:
         """Sorted keys of every (shopper, item) with an event of any type."""
         places, rows = self.rows
@@ -61,18 +61,18 @@ class Shoppers:
     def is_seen(self, key: Ints) -> Bools:
         return found(self.seen, key)[1]
 
-    @cached_property
+    @Lazy
     def own(self) -> "Habits":
         """The shoppers' purchases item by item; its keys are those of ``key``."""
         return Habits.of(self, np.arange(len(self.context.allowed)), len(self.context.allowed))
 
-    @cached_property
+    @Lazy
     def neighbour_scores(self) -> Floats:
         """(B, m) how much each shopper's history speaks for the items of ``context.neighbours``."""
         half_life = self.context.neighbours.half_life_days
         return speaks_for(self.context, self.usable, len(self.ids), half_life)
 
-    @cached_property
+    @Lazy
     def recent_neighbour_scores(self) -> Floats:
         """The same of the last weeks' events alone."""
         return speaks_for(self.context, self.usable, len(self.ids), RECENT_HALF_LIFE)

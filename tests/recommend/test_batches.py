@@ -50,5 +50,21 @@ def test_an_error_in_a_part_comes_through():
 
 def test_shoppers_are_batched_once_each_in_the_order_of_their_ids(monkeypatch):
     monkeypatch.setattr(batches, "BATCH", 2)
+    monkeypatch.setattr(batches, "BLOCK", 1)
     made = batches_of(lively(), pl.Series(["u07", "u01", "u07", "u03"]))
     assert [shoppers.ids.to_list() for shoppers in made] == [["u01", "u03"], ["u07"]]
+
+
+@pytest.mark.parametrize(
+    ("shoppers", "size"),
+    [
+        pytest.param(0, 256, id="nobody"),
+        pytest.param(100, 256, id="a block at least"),
+        pytest.param(1362, 768, id="a share for each worker, whole blocks"),
+        pytest.param(2560, 1280, id="full batches"),
+        pytest.param(2561, 768, id="two turns of shares"),
+        pytest.param(1_000_000, 1280, id="never more than a batch"),
+    ],
+)
+def test_batches_are_about_equal_shares_of_whole_blocks(shoppers, size):
+    assert batches.batch_size(shoppers) == size

@@ -88,6 +88,7 @@ def test_a_shopper_gets_the_same_alone_as_among_others(model):
 def test_the_order_of_shoppers_and_the_batch_do_not_matter(model, monkeypatch):
     before = lists(model)
     monkeypatch.setattr(batches, "BATCH", 7)
+    monkeypatch.setattr(batches, "BLOCK", 1)
     assert lists(model, users=EVERYONE.reverse()).drop("score").equals(before.drop("score"))
 
 
@@ -97,6 +98,7 @@ def test_lists_that_are_only_scored_are_the_same_without_reasons(model):
 
 def test_lists_made_side_by_side_are_those_made_alone(monkeypatch):
     monkeypatch.setattr(batches, "BATCH", 7)
+    monkeypatch.setattr(batches, "BLOCK", 1)
     where = lively()
     makers = {name: Recommender(model, where) for name, model in MODELS.items()}
     together = side_by_side(makers, EVERYONE, 10)

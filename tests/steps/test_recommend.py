@@ -89,6 +89,7 @@ def with_other_towers(job):
 def test_the_size_of_a_batch_changes_no_item(job, tmp_path, monkeypatch):
     whole = lists(job, run(decided(job)))
     monkeypatch.setattr(batches, "BATCH", 7)
+    monkeypatch.setattr(batches, "BLOCK", 1)
     again = run(replace(decided(job), workspace=elsewhere(job, tmp_path)))
     parts = pl.read_parquet(tmp_path / "artefacts" / again["artefact"] / LISTS)
     assert parts.drop("score").equals(whole.drop("score"))
