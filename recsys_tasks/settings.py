@@ -16,8 +16,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from croniter import croniter
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -30,7 +28,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from recsys_tasks.calendar import Night, parse_night
+from recsys_tasks.contrast_settings import ContrastSettings, InfoNce
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.section import Section, Share
 from recsys_tasks.shop_yaml import explain, read_shop
 
 SHOP_VARIABLE = "RECSYS_SHOP"
@@ -52,7 +52,6 @@ FeatureGroup = Literal[
     "tower", "text", "neighbours", "source", "own", "category", "brand", "shopper", "price", "item"
 ]
 
-Share = Annotated[float, Field(ge=0, le=1)]
 EventType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -88,12 +87,6 @@ Cron = Annotated[str, AfterValidator(_cron)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Address = Annotated[str, AfterValidator(_address)]
 Database = Annotated[str, AfterValidator(lambda value: value if value == "embedded" else _address(value))]
-
-
-class Section(BaseModel):
-    """A branch of the tree: strict, frozen, each field explained where its name cannot."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SourceSettings(Section):
@@ -221,6 +214,8 @@ class EncoderSettings(Section):
     temperature: PositiveFloat = 0.05
     objective: Literal["history", "pairs"] = "history"
     """Learn a shopper's next new items from the history, or the pairs of items from each other."""
+    contrast: ContrastSettings = InfoNce()
+    """What the pairs teach (``objective: pairs`` only): docs/objectives.md."""
     popularity_in_logit: bool = False
     """Let recent popularity explain its part of a choice (history objective): the text then learns only the rest."""
     projection_steps: int = Field(default=100, ge=0)
@@ -232,6 +227,12 @@ class EncoderSettings(Section):
     """Layers whose weights stay as they are; their activations are computed once."""
     cold_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of items held out of training, for the encoder gate's cold slice."""
+
+    @model_validator(mode="after")
+    def _contrast_is_used(self) -> "EncoderSettings":
+        if self.objective != "pairs" and self.contrast != InfoNce():
+            raise ValueError("contrast says what pairs teach: it needs objective: pairs")
+        return self
 
 
 class TowerSettings(Section):

@@ -1,5 +1,6 @@
 """Reading shop.yaml strictly: a key that stands twice is a fault, and every fault is told with file, line and key."""
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def explain(error: ValidationError, file: Path, node: yaml.Node) -> str:
 
 
 def _explain_one(loc: tuple[str | int, ...], message: str, kind: str, file: Path, node: yaml.Node) -> str:
+    loc = _as_written(loc, node)
     key = ".".join(str(part) for part in loc) or "shop"
     if kind == "extra_forbidden":
         message = "unknown key; check the spelling against examples/template/shop.yaml"
@@ -54,6 +56,18 @@ def _explain_one(loc: tuple[str | int, ...], message: str, kind: str, file: Path
         message = "this key is required"
     message = message.removeprefix("Value error, ")
     return f"{file}:{_line_of(node, loc)}: {key}: {message}"
+
+
+def _as_written(loc: tuple[str | int, ...], node: yaml.Node) -> tuple[str | int, ...]:
+    """The place without what only the reader put there: which of several sections was meant."""
+    written: list[str | int] = []
+    for part, following in zip_longest(loc, loc[1:]):
+        keys = {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+        if part not in keys and following in keys:
+            continue
+        written.append(part)
+        node = keys.get(part, node)
+    return tuple(written)
 
 
 def _line_of(node: yaml.Node, loc: tuple[Any, ...]) -> int:

@@ -1,12 +1,15 @@
 from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
+from recsys_tasks.contrast_settings import Byol
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.settings import Section, Settings, load_settings
+from recsys_tasks.section import Section
+from recsys_tasks.settings import Settings, load_settings
 
 SHOP = """\
 name: tents
@@ -151,6 +154,58 @@ def test_a_fault_is_told_with_file_line_and_key(shop, why, old, new, at, expecte
     assert expected in message
 
 
+CONTRAST = "encoder:\n  objective: pairs\n  contrast:\n    "
+
+
+def with_contrast(shop: Path, *lines: str) -> Path:
+    return edited(shop, "top_k: 10", CONTRAST + "\n    ".join(lines))
+
+
+def test_an_objective_has_its_own_settings(shop):
+    contrast = load_settings(with_contrast(shop, "objective: moco", "queue: 64")).encoder.contrast
+    assert (contrast.objective, contrast.queue, contrast.similarity) == ("moco", 64, "cosine")
+
+
+def test_without_a_name_the_objective_is_the_default(shop):
+    contrast = load_settings(with_contrast(shop, "similarity: dot")).encoder.contrast
+    assert (contrast.objective, contrast.similarity) == ("info_nce", "dot")
+
+
+@pytest.mark.parametrize(
+    ("lines", "at", "expected"),
+    [
+        (["objective: byol", "queue: 64"], "queue", "encoder.contrast.queue: unknown key"),
+        (["queue: 64"], "queue", "queue: unknown key"),
+        (["objective: simclr"], "contrast", "encoder.contrast: Input tag 'simclr'"),
+        (
+            ["objective: moco", "momentum: 1.0"],
+            "momentum",
+            "encoder.contrast.momentum: Input should be less than 1",
+        ),
+        (["objective: byol", "similarity: dot"], "similarity", "'cosine' or 'euclidean'"),
+        (["objective: triplet", "temperature: learned"], "temperature", "unknown key"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_a_fault_of_an_objective_is_told_with_its_line(shop, lines, at, expected):
+    message = refusal(with_contrast(shop, *lines))
+    assert message.startswith(f"{shop}:{line_of(shop, at)}: ")
+    assert expected in message
+
+
+def test_an_objective_of_pairs_that_nothing_would_use_is_refused(shop):
+    message = refusal(edited(shop, "top_k: 10", "encoder: {contrast: {objective: moco}}"))
+    assert "needs objective: pairs" in message
+
+
+def test_the_environment_chooses_an_objective_too(shop, monkeypatch):
+    monkeypatch.setenv("RECSYS_ENCODER__OBJECTIVE", "pairs")
+    monkeypatch.setenv("RECSYS_ENCODER__CONTRAST__OBJECTIVE", "triplet")
+    monkeypatch.setenv("RECSYS_ENCODER__CONTRAST__MARGIN", "0.3")
+    contrast = load_settings(shop).encoder.contrast
+    assert (contrast.objective, contrast.margin) == ("triplet", 0.3)
+
+
 def test_a_required_key_that_is_missing_is_named(shop):
     assert "name: this key is required" in refusal(edited(shop, "name: tents\n", ""))
 
@@ -262,8 +317,13 @@ def test_settings_do_not_change_under_a_running_night(shop):
 
 
 def sections(model: type[BaseModel]) -> set[type[BaseModel]]:
-    found = {field.annotation for field in model.model_fields.values()}
-    inner = {kind for kind in found if isinstance(kind, type) and issubclass(kind, Section)}
+    found = [field.annotation for field in model.model_fields.values()]
+    # A choice of sections: each stands there with its tag.
+    choices = [choice for option in found for choice in get_args(option)]
+    tagged = [get_args(choice)[0] for choice in choices if get_args(choice)]
+    inner = {
+        kind for kind in (*found, *choices, *tagged) if isinstance(kind, type) and issubclass(kind, Section)
+    }
     return inner.union(*(sections(kind) for kind in inner))
 
 
@@ -271,6 +331,7 @@ def test_every_section_is_strict_and_frozen():
     for section in sections(Settings):
         assert section.model_config["extra"] == "forbid", section
         assert section.model_config["frozen"], section
+    assert Byol in sections(Settings), "the choices too"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ Contrastive losses.
 Shapes: B anchors, C candidates, D dimensions. Masks are boolean; a masked candidate takes no part at all.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,33 +31,11 @@ def multi_positive_sums(logits_BC: Tensor, positives_BC: Tensor, masked_BC: Tens
     return per_row, (count_B > 0).sum()
 
 
-def info_nce(
-    anchors_BD: Tensor,
-    positives_BD: Tensor,
-    negatives_ND: Tensor,
-    temperature: float,
-    masked_BC: Tensor | None = None,
-) -> Tensor:
+def correct_for_sampling(logits_BC: Tensor, expected_C: Tensor, strength: float = 1.0) -> Tensor:
     """
-    Pairs: row i of ``anchors`` belongs to row i of ``positives``; everything else is its negative.
-
-    Candidates are the batch's positives, then the N sampled negatives (C = B + N). ``masked_BC`` takes out
-    candidates that are no negatives: equal texts, the shopper's own items. An anchor's own positive must not be masked.
-    Cosine similarity over ``temperature``.
-    """
-    candidates_CD = functional.normalize(torch.cat([positives_BD, negatives_ND]), dim=1)
-    logits_BC = functional.normalize(anchors_BD, dim=1) @ candidates_CD.T / temperature
-    own_BC = torch.eye(len(anchors_BD), len(candidates_CD), dtype=torch.bool, device=logits_BC.device)
-    if masked_BC is None:
-        masked_BC = torch.zeros_like(own_BC)
-    return multi_positive(logits_BC, own_BC, masked_BC & ~own_BC)
-
-
-def correct_for_sampling(logits_BC: Tensor, expected_C: Tensor) -> Tensor:
-    """
-    logQ correction: logits minus the log of how often each candidate is expected in the candidate set.
+    logQ correction: logits minus ``strength`` times the log of how often each candidate is expected among them.
 
     Without it a candidate that is sampled often counts as a negative too often and is pushed away for being popular
     (Bengio and Senecal 2008; Yi et al. 2019). Candidates that are always there have an expectation of 1.
     """
-    return logits_BC - expected_C.clamp(min=1e-12).log()
+    return logits_BC - strength * expected_C.clamp(min=1e-12).log()

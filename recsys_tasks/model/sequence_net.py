@@ -62,7 +62,7 @@ class ItemParts(NamedTuple):
 class SequenceNet(nn.Module):
     """Item table and user tower. ``text_VT`` holds the frozen text vectors, a zero row where there is none."""
 
-    text_VT: Tensor  # noqa: N815 -- its shape is its name, and torch finds it by it
+    text_VT: Tensor  # torch finds it by its name
 
     def __init__(self, text_VT: Tensor, settings: SequenceSettings) -> None:
         super().__init__()

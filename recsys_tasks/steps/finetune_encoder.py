@@ -50,6 +50,7 @@ ROOMS = (
     "model/encoder",
     "model/histories",
     "model/losses",
+    "model/similarity",
     "model/vector_cache",
     "model/whiten",
     "pairs",
@@ -57,8 +58,12 @@ ROOMS = (
     "training/encoder_data",
     "training/encoder_steps",
     "training/finetune",
+    "training/held",
     "training/layers",
+    "training/objectives",
+    "training/pair_steps",
     "training/processes",
+    "training/projection",
 )
 # The encoder gate compares on this many days before train_until; training ends where they begin.
 VALIDATION_DAYS = 28
@@ -168,6 +173,8 @@ def _make(job: Job, draft: Draft, base: Path, start: Path, pairs: Path) -> None:
     if facts["kept"]:
         _copy_model(scratch / finetune.MODEL, draft.path / MODEL)
         Whitening.load(scratch / finetune.PROJECTION).save(draft.path / WHITENING)
+        if (scratch / finetune.SIMILARITY).is_file():
+            shutil.copyfile(scratch / finetune.SIMILARITY, draft.path / finetune.SIMILARITY)
     else:
         _copy_model(base, draft.path / MODEL)
         catalogue = snapshot.items["text"].unique().sort()

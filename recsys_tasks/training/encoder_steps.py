@@ -1,22 +1,22 @@
 """
-One step of encoder training, by objective: which texts are encoded afresh, and the loss of their vectors.
+One step of encoder training on histories: which texts are encoded afresh, and the loss of their vectors.
 
-Both score texts in the projected space (at the start: the whitened one), because that is where the vectors are used.
+Texts are scored in the projected space (at the start: the whitened one), because that is where the vectors are used.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from recsys_tasks.model.encoder import Floats, Positions
-from recsys_tasks.model.losses import correct_for_sampling, info_nce, multi_positive
-from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.model.losses import correct_for_sampling, multi_positive
 from recsys_tasks.settings import EncoderSettings
-from recsys_tasks.training.encoder_data import EncoderData
+from recsys_tasks.training.encoder_data import EncoderData, Ints
+from recsys_tasks.training.held import held
+from recsys_tasks.training.projection import Bank, Projection
 
 # Days in which the weight of a history's event halves.
 HALF_LIFE_DAYS = 60.0
@@ -26,52 +26,11 @@ HISTORY_EVENTS = 400
 Encode = Callable[[Positions], Tensor]
 
 
-class Projection(nn.Module):
-    """Raw vectors -> the space they are used in; starts as the whitening. Beside it, what only training needs."""
-
-    mean: Tensor
-
-    def __init__(self, whitening: Whitening, temperature: float, windows: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.from_numpy(whitening.mean.copy()))
-        self.rotation = nn.Parameter(torch.from_numpy(whitening.rotation.copy()))
-        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1.0 / temperature))))
-        # Explicit starts: from zero they would hardly move in so few steps.
-        self.popularity = nn.Parameter(torch.full((windows,), 0.4))
-
-    def forward(self, raw: Tensor) -> Tensor:
-        return functional.normalize((raw - self.mean) @ self.rotation, dim=1)
-
-    def scalars(self) -> list[nn.Parameter]:
-        """The temperature and what a unit of log popularity is worth."""
-        return [self.log_scale, self.popularity]
-
-    def whitening(self) -> Whitening:
-        return Whitening(self.mean.cpu().numpy(), self.rotation.detach().cpu().numpy())
-
-
-@dataclass
-class Bank:
-    """A raw vector of every text, (m, d), and 1 / its projected length, (m,): what histories are summed from."""
-
-    raw: Tensor
-    shrink: Tensor
-
-    @classmethod
-    def of(cls, raw: Tensor, projection: Projection) -> "Bank":
-        with torch.no_grad():
-            lengths = ((raw - projection.mean) @ projection.rotation).norm(dim=1).clamp(min=1e-6)
-        return cls(raw, 1.0 / lengths)
-
-    def rows(self, codes: Positions) -> Tensor:
-        return self.raw[torch.from_numpy(codes)]
-
-
-class Training:
+class HistorySteps:
     """
     Everything a step reads; the same step of the same data and seed is the same everywhere.
 
-    Of a history step's candidates ``positives`` are texts that shoppers took and ``sampled`` are drawn uniformly.
+    Of a step's candidates ``positives`` are texts that shoppers took and ``sampled`` are drawn uniformly.
     """
 
     def __init__(
@@ -92,12 +51,6 @@ class Training:
         self._ends = data.histories.ends(data.example_user, data.example_until)
 
     def loss(self, step: int, encode: Encode) -> Tensor:
-        generator = np.random.default_rng([self.seed, step])
-        if self.settings.objective == "history":
-            return self._history_loss(step, encode, generator)
-        return self._pair_loss(encode, generator)
-
-    def _history_loss(self, step: int, encode: Encode, generator: np.random.Generator) -> Tensor:
         """
         A shopper's decayed history against the texts the shopper took next for the first time.
 
@@ -105,6 +58,7 @@ class Training:
         is one. All come from the encoder as it is now: beside stale candidates it would learn to tell fresh vectors
         from stale ones. The shopper's own texts are masked; all positives of the example that are candidates count.
         """
+        generator = np.random.default_rng([self.seed, step])
         rows = (np.arange(self.positives) + step * self.positives) % len(self.data.example_user)
         codes = np.union1d(self._one_positive_each(rows, generator), self._sample(generator))
         candidates_CD = self.projection(encode(codes))
@@ -116,34 +70,8 @@ class Training:
         starts = self.data.positive_start
         return multi_positive(
             correct_for_sampling(logits_BC, expected_C),
-            self._holds(codes, self.data.positive_text, starts[rows], starts[rows + 1]),
+            self._held(codes, self.data.positive_text, starts[rows], starts[rows + 1]),
             self._own(codes, self.data.example_user[rows], self._ends[rows]),
-        )
-
-    def _pair_loss(self, encode: Encode, generator: np.random.Generator) -> Tensor:
-        """
-        Anchor text -> positive text. Negatives are the other pairs' positives and the pairs' sampled negatives.
-
-        Equal texts and the shopper's own are masked: they are no negatives.
-        """
-        data = self.data
-        rows = generator.integers(0, len(data.pair_anchor), size=self.settings.batch_texts // 2)
-        anchor, positive = data.pair_anchor[rows], data.pair_positive[rows]
-        negative = np.unique(data.pair_negative[rows])
-        negative = negative[negative >= 0]
-        fresh, place = np.unique(np.concatenate([anchor, positive]), return_inverse=True)
-        fresh_ND = encode(fresh)
-        vectors = self.projection(fresh_ND)
-        candidates = np.concatenate([positive, negative])
-        users = data.pair_user[rows]
-        equal = (candidates[None, :] == anchor[:, None]) | (candidates[None, :] == positive[:, None])
-        return info_nce(
-            vectors[torch.from_numpy(place[: len(rows)])],
-            vectors[torch.from_numpy(place[len(rows) :])],
-            self.projection(self.bank.rows(negative)),
-            self.settings.temperature,
-            self._own(candidates, users, data.history_start[users + 1])
-            | torch.from_numpy(equal).to(fresh_ND.device),
         )
 
     def _one_positive_each(self, rows: Positions, generator: np.random.Generator) -> Positions:
@@ -190,12 +118,8 @@ class Training:
 
     def _own(self, codes: Positions, users: Positions, ends: Positions) -> Tensor:
         """Which candidates stand in the history of each user, up to ``ends``; (B, C)."""
-        return self._holds(codes, self.data.history_text, self.data.history_start[users], ends)
+        return self._held(codes, self.data.history_text, self.data.history_start[users], ends)
 
-    def _holds(self, codes: Positions, values: Positions, begins: Positions, ends: Positions) -> Tensor:
-        """Whether row i's slice ``values[begins[i]:ends[i]]`` holds each of ``codes``; (B, C)."""
-        held = np.zeros((len(begins), len(self.bank.raw)), dtype=np.bool_)
-        lengths = ends - begins
-        places = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
-        held[np.repeat(np.arange(len(begins)), lengths), values[places]] = True
-        return torch.from_numpy(held[:, codes]).to(self.bank.raw.device)
+    def _held(self, codes: Positions, values: Ints, begins: Ints, ends: Ints) -> Tensor:
+        held_BC = held(codes, values, begins, ends, len(self.bank.raw))
+        return torch.from_numpy(held_BC).to(self.bank.raw.device)

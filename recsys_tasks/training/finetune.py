@@ -27,19 +27,26 @@ from torch import Tensor
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.encoder import Floats, Positions, TextEncoder, autocast
 from recsys_tasks.model.progress import progress_lines
+from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.encoder_data import EncoderData
-from recsys_tasks.training.encoder_steps import Bank, Projection, Training
+from recsys_tasks.training.encoder_steps import Encode, HistorySteps
 from recsys_tasks.training.layers import SplitEncoder, States, by_length, token_batches
+from recsys_tasks.training.objectives.momentum import follow
+from recsys_tasks.training.objectives.objective import Objective
+from recsys_tasks.training.pair_steps import PairSteps
 from recsys_tasks.training.parent import die_with_parent
 from recsys_tasks.training.processes import Processes
+from recsys_tasks.training.projection import Bank, Projection
 
 log = logging.getLogger("finetune")
 
 MODEL = "tuned"
 PROJECTION = "projection.safetensors"
 VECTORS = "vectors.safetensors"
+# Where texts were compared by anything but the cosine: how (model.similarity).
+SIMILARITY = "similarity.safetensors"
 START = "start.safetensors"
 REPORT = "report.json"
 JOB = "job.json"
@@ -114,12 +121,14 @@ def main(folder: Path) -> None:
     start = load_file(known)["start"] if known.is_file() else encode_all(split, states, processes.device)
     log.info("%d steps of %d texts (%s)", settings.steps, settings.batch_texts, settings.objective)
     data = EncoderData.load(folder / DATA)
-    losses = fit_encoder(data, settings, start, split, states, processes, job["seed"])
+    losses, similarity = fit_encoder(data, settings, start, split, states, processes, job["seed"])
     tuned = encode_all(split, states, processes.device)
     projection = fit_projection(data, settings, tuned, job["seed"])
     if processes.rank == 0:
         encoder.save(folder / MODEL)
         projection.save(folder / PROJECTION)
+        if similarity is not None:
+            similarity.save(folder / SIMILARITY)
         save_file({"tuned": tuned}, folder / VECTORS)
         _write_report(folder, losses, len(texts))
     processes.leave()
@@ -133,28 +142,60 @@ def fit_encoder(
     states: States,
     processes: Processes,
     seed: int,
-) -> list[float]:
-    """Train the upper layers; the loss of each step. Half of a step's texts are positives, half are drawn."""
-    projection = _projection(data, settings, start, processes.device)
-    training = Training(
-        data,
-        settings,
-        projection,
-        Bank.of(_tensor(start, processes.device), projection),
-        positives=max(1, settings.batch_texts // 2),
-        sampled=settings.batch_texts // 2,
-        seed=seed,
-    )
+) -> tuple[list[float], TextSimilarity | None]:
+    """
+    Train the upper layers: the loss of each step, and what texts were compared by where that is not the cosine.
 
-    def encode(codes: Positions) -> Tensor:
-        return processes.share(codes, lambda own: _encode(split, states, own, processes.device))
+    Half of a step's texts are positives, half are drawn.
+    """
+    projection = _projection(data, settings, start, processes.device)
+    bank = Bank.of(_tensor(start, processes.device), projection)
+
+    def encoder(of: SplitEncoder) -> Encode:
+        return lambda codes: processes.share(codes, lambda own: _encode(of, states, own, processes.device))
 
     # The whitening stays: its mean and axes are taken anew from the tuned vectors.
     groups = [
         {"params": list(split.learning.parameters()), "lr": settings.learning_rate, "weight_decay": 0.01},
         {"params": projection.scalars(), "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
     ]
-    return minimise(lambda step: training.loss(step, encode), groups, settings.steps, processes)
+    encode = encoder(split)
+    if settings.objective == "history":
+        history = HistorySteps(
+            data,
+            settings,
+            projection,
+            bank,
+            positives=max(1, settings.batch_texts // 2),
+            sampled=settings.batch_texts // 2,
+            seed=seed,
+        )
+        return minimise(lambda step: history.loss(step, encode), groups, settings.steps, processes), None
+    pairs = PairSteps(data, settings, projection, bank, seed)
+    groups += _beside(pairs.objective, settings)
+    momentum = pairs.objective.momentum
+    twin = split if momentum is None else split.twin()
+    slow = encoder(twin)
+
+    def after_step() -> None:
+        if momentum is not None:
+            follow(twin.learning, split.learning, momentum)
+        pairs.objective.after_step()
+
+    losses = minimise(
+        lambda step: pairs.loss(step, encode, slow), groups, settings.steps, processes, after_step
+    )
+    return losses, pairs.compared_by()
+
+
+def _beside(objective: Objective, settings: EncoderSettings) -> list[dict[str, Any]]:
+    """What an objective learns beside the encoder: a temperature quickly, maps as quickly as the projection."""
+    scalars = [parameter for parameter in objective.parameters() if parameter.ndim == 0]
+    maps = [parameter for parameter in objective.parameters() if parameter.ndim > 0]
+    rates = ((scalars, SCALAR_LEARNING_RATE), (maps, settings.projection_learning_rate))
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": 0.0} for parameters, rate in rates if parameters
+    ]
 
 
 def fit_projection(data: EncoderData, settings: EncoderSettings, tuned: Floats, seed: int) -> Whitening:
@@ -167,7 +208,7 @@ def fit_projection(data: EncoderData, settings: EncoderSettings, tuned: Floats, 
     if settings.objective != "history" or settings.projection_steps == 0:
         return projection.whitening()
     bank = Bank.of(_tensor(tuned, "cpu"), projection)
-    training = Training(
+    training = HistorySteps(
         data,
         settings,
         projection,
@@ -186,7 +227,11 @@ def fit_projection(data: EncoderData, settings: EncoderSettings, tuned: Floats, 
 
 
 def minimise(
-    loss_of: Callable[[int], Tensor], groups: list[dict[str, Any]], steps: int, processes: Processes
+    loss_of: Callable[[int], Tensor],
+    groups: list[dict[str, Any]],
+    steps: int,
+    processes: Processes,
+    after_step: Callable[[], None] = lambda: None,
 ) -> list[float]:
     """AdamW over all steps; the loss of each. Raises TrainingFailed, before the step, where a loss is not finite."""
     optimizer = torch.optim.AdamW(groups)
@@ -204,6 +249,7 @@ def minimise(
         torch.nn.utils.clip_grad_norm_(parameters, CLIP)
         optimizer.step()
         schedule.step()
+        after_step()
         losses.append(loss.item())
         if (step + 1) % STEPS_BETWEEN_LINES == 0:
             pace = (time.monotonic() - began) / (step + 1)

@@ -5,6 +5,7 @@ Linear layers run over all tokens of a batch at once and only attention runs by 
 ever padded. For the BERT family (BERT, MiniLM, RoBERTa, ELECTRA: models with ``embeddings`` and ``encoder.layer``).
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,14 @@ class SplitEncoder(nn.Module):
         self.embeddings = embeddings
         self.frozen = layers[:frozen_layers]
         self.learning = layers[frozen_layers:].requires_grad_(True)
+
+    def twin(self) -> "SplitEncoder":
+        """The same encoder with a copy of the learning layers that no gradient reaches; the frozen part is shared."""
+        twin = SplitEncoder.__new__(SplitEncoder)
+        nn.Module.__init__(twin)
+        twin.embeddings, twin.frozen = self.embeddings, self.frozen
+        twin.learning = copy.deepcopy(self.learning).requires_grad_(False)
+        return twin
 
     @torch.no_grad()
     def lower(self, tokens: Sequence[Sequence[int]]) -> Tensor:

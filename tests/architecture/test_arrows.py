@@ -9,7 +9,9 @@ import pytest
 
 from tests.architecture.imports import PACKAGE, REPOSITORY, Import, files_in, imports_of, module_of, room_of
 
-GROUND = {"errors", "addresses", "calendar", "settings", "schema", "shop_yaml"}
+GROUND = {
+    *("errors", "addresses", "calendar", "settings", "section", "contrast_settings", "schema", "shop_yaml"),
+}
 LOW = {"model", "lake", "workspace"}
 ROOMS = {"extract", "pairs", "training", "index", "recommend", "evaluate", "store"}
 # The command line and ``python -m``.
@@ -21,7 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "addresses": {"errors"},
     "calendar": {"errors"},
     "shop_yaml": {"errors"},
-    "settings": {"calendar", "errors", "shop_yaml"},
+    "section": set(),
+    "contrast_settings": {"section"},
+    "settings": {"calendar", "errors", "shop_yaml", "section", "contrast_settings"},
     "schema": {"errors"},
     "workspace": GROUND,
     "lake": GROUND | {"workspace"},

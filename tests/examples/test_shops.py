@@ -22,6 +22,8 @@ def _no_settings_from_outside(monkeypatch):
 def sections(annotation: Any) -> list[type[BaseModel]]:
     """The sections an annotation may hold."""
     options = [annotation, *get_args(annotation)]
+    # A choice of sections: each stands there with its tag.
+    options += [kind for option in options for kind in get_args(option)[:1]]
     return [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
 
 

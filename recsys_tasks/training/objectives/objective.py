@@ -1,0 +1,72 @@
+"""The contract of all objectives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recsys_tasks.model.encoder import Positions
+from recsys_tasks.training.objectives.batch import PairBatch
+from recsys_tasks.training.objectives.similarity import Similarity
+
+# A number -> at most that many texts, drawn uniformly, and their vectors.
+Draw = Callable[[int], tuple[Positions, Tensor]]
+
+
+class Objective(nn.Module):
+    """
+    A loss over pairs, with whatever it learns or remembers beside the encoder.
+
+    ``begin`` once, then for every step ``loss`` and, after the optimiser has moved, ``after_step``. What is learned
+    beside the encoder are the module's parameters. Every process computes the loss of the whole batch from the same
+    vectors, so state is equal everywhere and any number of processes follows the same losses.
+    """
+
+    momentum: float | None = None
+    """How slowly a copy of the encoder follows it; none: the objective needs no copy."""
+
+    def __init__(self, similarity: Similarity) -> None:
+        super().__init__()
+        self.similarity = similarity
+
+    def begin(self, draw: Draw) -> None:
+        """Fill what the objective remembers; most remember nothing."""
+
+    def loss(self, batch: PairBatch) -> Tensor:
+        """The loss of the batch, a number with gradient."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """The optimiser has moved: take over what this step leaves behind."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Similarities of each anchor to its candidates, which one is its positive, and which are masked; all (B, C)."""
+
+    similarities_BC: Tensor
+    own_BC: Tensor
+    masked_BC: Tensor
+
+
+class InBatch(Objective):
+    """Candidates of an anchor: its own positive, the other pairs' positives and the batch's negatives (C = B + N)."""
+
+    def scores(self, batch: PairBatch) -> Scores:
+        candidates_CD = torch.cat([batch.positives_BD, batch.negatives_ND])
+        similarities_BC = self.similarity(batch.anchors_BD, candidates_CD)
+        own_BC = eye(similarities_BC)
+        texts = np.concatenate([batch.positive_texts, batch.negative_texts])
+        return Scores(similarities_BC, own_BC, batch.hidden(texts) & ~own_BC)
+
+
+def eye(like_BC: Tensor) -> Tensor:
+    """(B, C), true where row i meets candidate i."""
+    return torch.eye(*like_BC.shape, dtype=torch.bool, device=like_BC.device)
+
+
+def positives_of(scores_BC: Tensor, own_BC: Tensor) -> Tensor:
+    """(B,) the score of each row's own positive."""
+    return scores_BC[own_BC]

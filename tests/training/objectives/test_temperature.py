@@ -1,0 +1,48 @@
+import math
+
+import pytest
+import torch
+
+from recsys_tasks.training.objectives.temperature import COLDEST, Temperature
+
+SCORES = torch.tensor([[0.8, -0.4], [0.1, 0.4]])
+PAIRS = torch.tensor([0.8, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("how", "value"), [("fixed", 0.1), ("learned", 0.1), ("alignment", 0.1 * (1 + 0.5 * 0.6))]
+)
+def test_the_logits_are_the_similarities_over_the_temperature(how, value):
+    heat = Temperature(how, 0.1)
+    torch.testing.assert_close(heat(SCORES, PAIRS), SCORES / value)
+    assert float(heat.value(PAIRS)) == pytest.approx(value)
+
+
+def test_only_a_learned_temperature_learns():
+    assert [len(list(Temperature(how, 0.1).parameters())) for how in ("fixed", "alignment", "learned")] == [
+        0,
+        0,
+        1,
+    ]
+
+
+def test_a_learned_temperature_warms_where_a_pair_is_lost():
+    heat = Temperature("learned", 0.1)
+    torch.nn.functional.cross_entropy(
+        heat(torch.tensor([[0.0, 1.0]]), PAIRS[:1]), torch.tensor([0])
+    ).backward()
+    assert heat.log_scale.grad > 0, "a smaller scale is a warmer softmax"
+
+
+def test_a_learned_temperature_stops_at_the_coldest():
+    heat = Temperature("learned", 0.1)
+    heat.log_scale.data.fill_(math.log(1e6))
+    torch.testing.assert_close(heat(SCORES, PAIRS), SCORES / COLDEST)
+
+
+def test_alignment_has_bounds_and_no_gradient():
+    heat = Temperature("alignment", 0.1)
+    far = torch.tensor([-50.0], requires_grad=True)
+    assert float(heat.value(far)) == pytest.approx(0.05)
+    assert float(heat.value(-far)) == pytest.approx(0.15)
+    assert not heat.value(far).requires_grad

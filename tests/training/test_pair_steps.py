@@ -1,0 +1,182 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from recsys_tasks.contrast_settings import ContrastSettings
+from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.model.similarity import TextSimilarity
+from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.training import finetune
+from recsys_tasks.training.encoder_data import POPULARITY_DAYS, encoder_data, held_out, known_texts
+from recsys_tasks.training.launch import launch
+from recsys_tasks.training.pair_steps import PairSteps
+from recsys_tasks.training.projection import Bank, Projection
+from tests.tiny_encoder import tiny_encoder
+from tests.training import text_shop
+from tests.training.test_finetune import job
+from tests.training.text_shop import CUT, WEIGHTS
+
+OBJECTIVES = [get_args(choice)[0]().objective for choice in get_args(get_args(ContrastSettings)[0])]
+WIDTH = 8
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny_encoder(tmp_path_factory.mktemp("tiny"), words=text_shop.WORDS)
+
+
+def tuned(folder, base, **contrast):
+    folder, texts = job(folder, base, objective="pairs", contrast=contrast)
+    finetune.main(folder)
+    return folder, texts
+
+
+@pytest.mark.parametrize(
+    "contrast",
+    [
+        *({"objective": name} for name in OBJECTIVES),
+        *({"similarity": name} for name in ("dot", "euclidean", "bilinear")),
+        {"temperature": "learned"},
+        {"objective": "moco", "similarity": "bilinear", "temperature": "alignment"},
+    ],
+    ids=lambda contrast: "-".join(contrast.values()),
+)
+def test_training_lowers_the_loss_by_every_objective(tmp_path, base, contrast):
+    folder, _ = tuned(tmp_path / "job", base, **contrast)
+    report = finetune.read_report(folder)
+    assert report.loss_last < report.loss_first - 0.04
+    assert np.isfinite(finetune.read_vectors(folder)).all()
+
+
+def steps_of(seed=1, **contrast):
+    """Pair steps over the test shop with random vectors in the place of an encoder's."""
+    source = text_shop.source(with_pairs=True)
+    texts = known_texts(source.events, CUT, WEIGHTS)
+    data = encoder_data(
+        source, texts, held_out(texts, 0.2, 1), cut=CUT, weights=WEIGHTS, examples=100, seed=1
+    )
+    raw = torch.randn(len(texts), WIDTH, generator=torch.Generator().manual_seed(3))
+    projection = Projection(Whitening.fit(raw.numpy()), 0.05, len(POPULARITY_DAYS))
+    settings = EncoderSettings(objective="pairs", batch_texts=12, contrast=contrast)
+    bank = Bank.of(raw, projection)
+    return PairSteps(data, settings, projection, bank, seed), bank
+
+
+def batch_of(steps, bank, step=0):
+    found = []
+    steps.objective.loss = lambda batch: found.append(batch) or torch.zeros(())
+    steps.loss(step, bank.rows, bank.rows)
+    return found[0]
+
+
+def test_every_text_of_the_shopper_and_every_equal_text_hides():
+    steps, bank = steps_of()
+    data, batch = steps.data, batch_of(steps, bank)
+    rows = np.random.default_rng([1, 0]).integers(0, len(data.pair_anchor), size=6)
+    everything = np.arange(len(bank.raw))
+    hidden = batch.hidden(everything)
+    for pair, row in enumerate(rows):
+        user = data.pair_user[row]
+        own = set(data.history_text[data.history_start[user] : data.history_start[user + 1]].tolist())
+        own |= {int(data.pair_anchor[row]), int(data.pair_positive[row])}
+        assert set(np.flatnonzero(hidden[pair].numpy()).tolist()) == own
+    assert 0 < hidden.float().mean() < 1
+
+
+def test_vectors_are_those_of_their_texts():
+    steps, bank = steps_of()
+    batch = batch_of(steps, bank)
+    unit = steps.projection(bank.raw).detach()
+    torch.testing.assert_close(batch.anchors_BD.detach(), unit[torch.from_numpy(batch.anchor_texts)])
+    torch.testing.assert_close(batch.positives_BD.detach(), unit[torch.from_numpy(batch.positive_texts)])
+    torch.testing.assert_close(batch.negatives_ND.detach(), unit[torch.from_numpy(batch.negative_texts)])
+    twice = batch.positive_texts[[2, 0, 2]]
+    torch.testing.assert_close(batch.follower(twice), unit[torch.from_numpy(twice)])
+
+
+def test_a_candidate_is_there_as_often_as_it_is_expected():
+    steps, bank = steps_of()
+    counts = np.zeros(len(bank.raw))
+    expected = np.zeros(len(bank.raw))
+    for step in range(1500):
+        batch = batch_of(steps, bank, step)
+        codes = np.concatenate([batch.positive_texts, batch.negative_texts])
+        counts += np.bincount(codes, minlength=len(counts))
+        expected[codes] = batch.expected_C.numpy()
+    np.testing.assert_allclose(counts / 1500, expected, rtol=0.12, atol=0.03)
+
+
+def test_vectors_at_their_own_length_have_a_mean_square_of_one():
+    steps, bank = steps_of(similarity="dot")
+    free = np.flatnonzero(~steps.data.held_out)
+    projected = steps._project(bank.rows(free))
+    assert projected.square().sum(dim=1).mean().item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_moco_begins_with_distinct_texts_that_may_be_learned_from():
+    steps, _ = steps_of(objective="moco")
+    queue = steps.objective.queue
+    assert sorted(queue.texts.tolist()) == np.flatnonzero(~steps.data.held_out).tolist()
+    assert len(queue.vectors_QD) == len(queue.texts)
+
+
+@pytest.mark.parametrize("contrast", [{}, {"objective": "moco"}, {"objective": "byol"}], ids=str)
+def test_the_same_step_of_the_same_seed_has_the_same_loss(contrast):
+    losses = []
+    for seed in (1, 1, 2):
+        steps, bank = steps_of(seed, **contrast)
+        torch.manual_seed(0)
+        losses.append(steps.loss(4, bank.rows, bank.rows).item())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_what_texts_were_compared_by_ranks_raw_vectors_as_the_training_did(tmp_path, base):
+    folder, texts = tuned(tmp_path / "job", base, similarity="bilinear")
+    compared = TextSimilarity.load(folder / finetune.SIMILARITY)
+    assert compared.kind == "bilinear"
+    assert np.abs(compared.maps.item_weight - np.eye(len(compared.maps.item_weight))).max() > 1e-3
+    raw = finetune.read_vectors(folder)
+    scores = compared.queries(raw) @ compared.items(raw).T
+    _, found = ItemIndex.build(texts, compared.items(raw)).search(compared.queries(raw), 5)
+    np.testing.assert_allclose(
+        np.take_along_axis(scores, found, axis=1), -np.sort(-scores, axis=1)[:, :5], atol=1e-3
+    )
+    tastes = np.array([text.split()[0] for text in texts])
+    same_taste = tastes[found] == tastes[:, None]
+    assert np.mean(same_taste) > 0.65, "by chance it is a half"
+
+
+def test_the_cosine_leaves_no_similarity_behind(tmp_path, base):
+    folder, _ = tuned(tmp_path / "job", base)
+    assert not (folder / finetune.SIMILARITY).exists()
+
+
+def test_only_the_slow_copy_makes_the_keys_of_moco(tmp_path, base, monkeypatch):
+    """A momentum of almost one leaves the keys where the base was: they differ from those of a copy that keeps up."""
+    losses = [
+        finetune.read_report(
+            tuned(tmp_path / str(momentum), base, objective="moco", momentum=momentum)[0]
+        ).loss_last
+        for momentum in (0.0, 0.999999)
+    ]
+    assert abs(losses[0] - losses[1]) > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "contrast",
+    [{"objective": "moco", "similarity": "bilinear"}, {"objective": "byol"}, {"objective": "nt_xent"}],
+    ids=lambda contrast: contrast["objective"],
+)
+def test_two_processes_follow_the_same_loss_as_one(tmp_path, base, contrast):
+    """Queue, copy, predictor and maps are moved by what every process sees alike."""
+    reports = []
+    for processes in (1, 2):
+        folder, _ = job(tmp_path / str(processes), base, steps=8, objective="pairs", contrast=contrast)
+        launch(finetune.__name__, folder, processes)
+        reports.append(finetune.read_report(folder))
+    assert reports[0].loss_first == pytest.approx(reports[1].loss_first, rel=1e-3)
+    assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)
