@@ -197,6 +197,13 @@ def test_pairs_are_the_other_objective(tmp_path):
     assert run(encoder_job(tmp_path, objective="pairs"))["steps"] == 3
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_pairs_were_compared_by_lies_beside_a_kept_encoder(tmp_path, monkeypatch, kept):
+    decide(monkeypatch, kept=kept)
+    job = encoder_job(tmp_path, objective="pairs", contrast={"similarity": "euclidean"})
+    assert (folder_of(job, run(job)) / finetune.SIMILARITY).is_file() == kept
+
+
 def test_before_any_encoder_the_step_to_run_is_named(job):
     with pytest.raises(MissingArtefact, match="finetune_encoder"):
         encoder_for(job)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training import finetune
 from recsys_tasks.training.encoder_data import POPULARITY_DAYS, encoder_data, held_out, known_texts
 from recsys_tasks.training.launch import launch
+from recsys_tasks.training.objectives.momentum import Moco
 from recsys_tasks.training.pair_steps import PairSteps
 from recsys_tasks.training.projection import Bank, Projection
 from tests.tiny_encoder import tiny_encoder
@@ -84,6 +86,15 @@ def test_every_text_of_the_shopper_and_every_equal_text_hides():
         own |= {int(data.pair_anchor[row]), int(data.pair_positive[row])}
         assert set(np.flatnonzero(hidden[pair].numpy()).tolist()) == own
     assert 0 < hidden.float().mean() < 1
+
+
+def test_equal_texts_hide_even_where_no_history_holds_them():
+    steps, bank = steps_of()
+    steps.data = replace(steps.data, history_start=np.zeros_like(steps.data.history_start))
+    batch = batch_of(steps, bank)
+    hidden = batch.hidden(np.arange(len(bank.raw))).numpy()
+    for pair, texts in enumerate(zip(batch.anchor_texts, batch.positive_texts, strict=True)):
+        assert set(np.flatnonzero(hidden[pair])) == set(texts)
 
 
 def test_vectors_are_those_of_their_texts():
@@ -163,6 +174,14 @@ def test_only_the_slow_copy_makes_the_keys_of_moco(tmp_path, base, monkeypatch):
         for momentum in (0.0, 0.999999)
     ]
     assert abs(losses[0] - losses[1]) > 0.01
+
+
+def test_keys_join_the_queue_after_every_step(tmp_path, base, monkeypatch):
+    steps, push = [], Moco.after_step
+    monkeypatch.setattr(Moco, "after_step", lambda moco: steps.append(len(moco.queue.texts)) or push(moco))
+    tuned(tmp_path / "job", base, objective="moco")
+    assert len(steps) == 30
+    assert np.unique(np.diff(steps)).tolist() == [8]
 
 
 @pytest.mark.slow

@@ -81,7 +81,5 @@ class NtXent(InfoNce):
         return side_BC
 
     def _masked(self, batch: PairBatch, partners: Positions, queries: Positions, own_BC: Tensor) -> Tensor:
-        masked_BC = batch.hidden(np.concatenate([partners, queries, batch.negative_texts])) & ~own_BC
-        itself_BC = torch.zeros_like(own_BC)
-        itself_BC[:, len(queries) : 2 * len(queries)] = eye(own_BC[:, : len(queries)])
-        return masked_BC | itself_BC
+        """A query itself is masked as any text that equals one of its pair's."""
+        return batch.hidden(np.concatenate([partners, queries, batch.negative_texts])) & ~own_BC

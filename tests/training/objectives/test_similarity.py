@@ -107,3 +107,11 @@ def test_a_bilinear_form_without_maps_is_refused():
 def test_the_distance_of_equal_vectors_is_never_below_zero():
     x = 100 * vectors(50, 5)
     assert similarity_of("euclidean", WIDTH).paired(x, x.clone()).max() <= 0.0
+
+
+def test_mixed_precision_still_tells_near_vectors_apart():
+    x = vectors(20, 6)
+    y = x + 0.01 * vectors(20, 7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = similarity_of("euclidean", WIDTH).paired(x, y)
+    torch.testing.assert_close(found, -(x - y).square().sum(dim=1), atol=1e-5, rtol=0.05)
