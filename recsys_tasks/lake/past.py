@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.lake.delta import files_of
 from recsys_tasks.lake.records import DayRecord
 from recsys_tasks.lake.tables import DAY, Lake, record_of
 
@@ -66,20 +67,14 @@ class PastLake(Lake):
                 f"version {version} of the table {table.name} is not kept any more"
             ) from None
 
-    def _scan(self, table: Path) -> pl.LazyFrame:
-        opened = self._open(table)
+    def _read(self, table: Path, opened: DeltaTable) -> pl.LazyFrame:
         missing = [file for file in files_of(opened)["path"] if not (table / file).is_file()]
         if missing:
             raise MissingArtefact(
                 f"version {opened.version()} of the table {table.name} is not kept any more: {len(missing)} of its "
                 "files were vacuumed away (replay_days)"
             )
-        return pl.scan_delta(opened)
-
-
-def files_of(table: DeltaTable) -> pl.DataFrame:
-    """The data files of a table: ``path`` and the partition they belong to."""
-    return pl.DataFrame(table.get_add_actions(flatten=True))
+        return super()._read(table, opened)
 
 
 def files_by_day(table: DeltaTable) -> dict[date, frozenset[str]]:

@@ -21,7 +21,8 @@ from deltalake import DeltaTable
 
 from recsys_tasks.calendar import Night, days_between
 from recsys_tasks.lake.catalogue import VERSION_FIELDS, catalogue_at, count_changes, versions_of
-from recsys_tasks.lake.delta import create_table, replace_rows, turn, vacuum_table
+from recsys_tasks.lake.catalogue_hashes import CatalogueHashes
+from recsys_tasks.lake.delta import create_table, files_of, replace_rows, turn, vacuum_table
 from recsys_tasks.lake.records import (
     DayFacts,
     DayRecord,
@@ -193,15 +194,20 @@ class Lake:
         """The Catalogue as of an instant, by item_id."""
         return catalogue_at(self._versions(), as_of)
 
-    def catalogue_instants(self) -> list[datetime]:
-        """When the catalogue changed, sorted."""
-        return self._versions()["valid_from"].unique().sort().to_list()
+    def catalogue_hashes(self) -> CatalogueHashes:
+        """The hashes of the catalogue at any instant."""
+        kept = self.folder / "catalogues.json"
+        if not DeltaTable.is_deltatable(str(self._items)):
+            return CatalogueHashes(pl.DataFrame(), ItemVersions.create_empty, kept)
+        opened = self._open(self._items)
+        # Files and rows of one version, whoever writes meanwhile.
+        return CatalogueHashes(files_of(opened), lambda: _versions_in(self._read(self._items, opened)), kept)
 
     def state(self, night: Night) -> dict[str, str]:
         """What the lake tells a night, as two hashes; days and snapshots after the night do not change them."""
         return {
             "events": fingerprint_of(self.fingerprints(night)),
-            "items": content_hash(self.catalogue(night.as_of)),
+            "items": self.catalogue_hashes().at(night.as_of),
         }
 
     def fingerprints(self, night: Night) -> dict[str, str]:
@@ -235,7 +241,10 @@ class Lake:
         return DeltaTable(table)
 
     def _scan(self, table: Path) -> pl.LazyFrame:
-        return pl.scan_delta(str(table))
+        return self._read(table, self._open(table))
+
+    def _read(self, table: Path, opened: DeltaTable) -> pl.LazyFrame:
+        return pl.scan_delta(opened)
 
     def _fingerprints(self, days: list[date]) -> Iterator[tuple[str, str]]:
         """An empty day tells a night nothing: extracted or not, it counts the same."""
@@ -255,7 +264,7 @@ class Lake:
         """Every version of every item."""
         if not DeltaTable.is_deltatable(str(self._items)):
             return ItemVersions.create_empty()
-        return self._scan(self._items).select(VERSION_FIELDS).collect()
+        return _versions_in(self._scan(self._items))
 
     def _taken(self) -> list[date]:
         """The nights that have a snapshot; a crash before the record still leaves the partition."""
@@ -268,6 +277,10 @@ class Lake:
 
     def _lock(self, name: str) -> Path:
         return self.folder / "locks" / f"{name}.lock"
+
+
+def _versions_in(items: pl.LazyFrame) -> pl.DataFrame:
+    return items.select(VERSION_FIELDS).collect()
 
 
 def _day_in(zone: ZoneInfo) -> pl.Expr:
