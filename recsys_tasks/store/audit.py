@@ -7,7 +7,7 @@ from recsys_tasks.store.figures import Figures
 from recsys_tasks.store.tables import Generation
 
 MADE_WRONG = "look at the log of recommend, then run the night again from there"
-FROM_CATALOGUE = "run the night again from encode_items"
+FROM_CATALOGUE = "run the night again from build_pairs"
 
 
 def fault(figures: Figures, settings: StoreSettings) -> str | None:
@@ -32,7 +32,7 @@ def _faulty_rows(figures: Figures, settings: StoreSettings) -> Iterator[str]:
             "unavailable",
             settings.max_unavailable,
             "hold an item that is blocked or not available",
-            "run the night again from recommend",
+            "run the night again from recommend where rules changed since, from build_pairs where the catalogue did",
         ),
     ):
         count = getattr(figures, name)

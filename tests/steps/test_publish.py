@@ -107,7 +107,7 @@ def test_a_dry_run_leaves_the_live_lists(settings):
 def test_an_item_that_the_catalogue_lacks_is_refused(settings):
     job = job_of(settings)
     make_lists(job, lists(SHOPPERS, ("tea", "milk", "ghost")))
-    with pytest.raises(PublishRefused, match=r"50 rows hold an item.*run the night again from encode_items"):
+    with pytest.raises(PublishRefused, match=r"50 rows hold an item.*run the night again from build_pairs"):
         publish.run(job)
 
 
