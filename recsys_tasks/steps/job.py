@@ -15,6 +15,8 @@ from recsys_tasks.steps.pin import Accepted, Pin
 from recsys_tasks.store.store import Store, open_store
 from recsys_tasks.workspace import Workspace
 
+Start = Literal["warm", "scratch"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -24,7 +26,7 @@ class Options:
     """Earlier steps are not run: what they made for this night is used as it is."""
     top_k: int | None = None
     publish: Literal["live", "dry_run"] = "live"
-    start: Literal["warm", "scratch"] = "warm"
+    start: Start = "warm"
     """Whether models start from the newest accepted model of an earlier night."""
     run_id: str = "by-hand"
 

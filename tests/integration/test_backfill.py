@@ -259,6 +259,25 @@ def test_what_is_stored_passes_the_audit_of_time(corrected, nights):
         assert (facts["clean"], facts["lake"]) == (True, "recorded")
 
 
+# From scratch
+
+
+def test_a_night_from_scratch_is_replayed_from_scratch(nights, corrected):
+    """Though an accepted model is there to start from; or from the towers on only."""
+    newest = nights[-1]
+    make_night(newest, Options(publish="dry_run"))
+    warm = made(newest)
+    for options in (
+        Options(publish="dry_run", start="scratch"),
+        Options(publish="dry_run"),
+        Options(publish="dry_run", start="scratch", from_step="train_towers"),
+    ):
+        make_night(newest, options)
+        assert (made(newest).warm is None) == (options.start == "scratch")
+        assert replay(newest)["differs"] == []
+    assert made(newest).fingerprints["towers"] != warm.fingerprints["towers"]
+
+
 # While a night goes on
 
 
