@@ -29,6 +29,8 @@ class Options:
     start: Start = "warm"
     """Whether models start from the newest accepted model of an earlier night."""
     run_id: str = "by-hand"
+    lists: str | None = None
+    """The artefact that is published; else the lists that the night's latest run made."""
 
     def __post_init__(self) -> None:
         if self.from_step is not None and self.from_step not in NIGHT_STEPS:

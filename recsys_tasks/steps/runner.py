@@ -55,7 +55,12 @@ def run_step(
         job = pinned(job, name)
         with Cost() as cost:
             facts: Facts = import_module(f"recsys_tasks.steps.{name}").run(job)
-        facts = {**facts, "step": name, "seconds": cost.seconds, "peak_mb": cost.peak_mb}
+        facts |= {
+            "step": name,
+            "run_id": job.options.run_id,
+            "seconds": cost.seconds,
+            "peak_mb": cost.peak_mb,
+        }
         facts["made_seconds"] = _made_seconds(facts, record_of(job, name))
         if job.pin is not None:
             facts["pin"] = job.pin.facts()
