@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from recsys_tasks.errors import PublishRefused
 from recsys_tasks.settings import StoreSettings
-from recsys_tasks.store.audit import fault
+from recsys_tasks.store.audit import MEASURE, fault, measure_of
 from recsys_tasks.store.connect import writing
 from recsys_tasks.store.figures import Figures, Offer
 from recsys_tasks.store.fill import Filling, fill
@@ -64,6 +64,8 @@ def load_generation(
             filling = Filling(generation.id, candidate.surface, iter(lists), figures.add)
             fill(session.connection(), filling)
             _judge(generation, figures, settings)
+            measure = measure_of(settings, known_items, offered_items)
+            generation.audit = {**generation.audit, MEASURE: measure}
     except (IntegrityError, UniqueViolation, sqlite3.IntegrityError):
         raise PublishRefused(
             f"lists of night {candidate.night}: a shopper has two lists; nothing was loaded; "
