@@ -233,7 +233,7 @@ def main(system: str, file: str) -> None:
     cost = {
         "cpu": cpu_seconds() - spent,
         "seconds": time.perf_counter() - began,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
     }
     json.dump({**cost, "digest": digest(arrays)}, sys.stdout)
 
