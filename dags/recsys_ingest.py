@@ -23,24 +23,11 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from common.days import count_of, days_from
 from common.defaults import TASK_DEFAULTS
+from common.form import FROM, TO
 from common.schedule import shop_schedule
 from common.steps import open_shop
 
 SCHEDULE = shop_schedule()
-FROM = Param(
-    None,
-    title="From",
-    description="First day to load, YYYY-MM-DD, in the shop's zone. Needs To. Empty: the run's own day.",
-    type=["null", "string"],
-    format="date",
-)
-TO = Param(
-    None,
-    title="To",
-    description="Last day to load, itself included; it must have ended.",
-    type=["null", "string"],
-    format="date",
-)
 CHUNK_DAYS = Param(
     31,
     title="Days per task",

@@ -15,27 +15,12 @@ gives the same figures.
 
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import dag, get_current_context, task
 from common.days import nights_from
 from common.defaults import TASK_DEFAULTS, lock_patience
-from common.form import NIGHT
+from common.form import FROM, NIGHT, TO
 from common.schedule import shop_schedule
 from common.steps import measure_night, open_shop
-
-FROM = Param(
-    None,
-    title="From night",
-    description="First of many nights, YYYY-MM-DD. Needs To; leave Night empty then.",
-    type=["null", "string"],
-    format="date",
-)
-TO = Param(
-    None,
-    title="To night",
-    description="Last of many nights, itself included.",
-    type=["null", "string"],
-    format="date",
-)
 
 
 @dag(

@@ -117,9 +117,7 @@ def _drop(folder: Path, name: str) -> None:
 
 def _megabytes(engine: Engine) -> float:
     """A generation's share of the disk."""
-    sizes = text(
-        "SELECT max(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'recommendation_lists_g%'"
-    )
+    sizes = text("SELECT max(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'packed_lists_g%'")
     with engine.connect() as connection:
         return float(connection.scalar(sizes) or 0) / 1e6
 

@@ -15,6 +15,25 @@ NIGHT = Param(
     format="date",
 )
 
+FROM = Param(
+    None,
+    title="From",
+    description=(
+        "First day of a range, YYYY-MM-DD, in the shop's zone. Needs To. "
+        "Empty: the run's own day, unless another field names one."
+    ),
+    type=["null", "string"],
+    format="date",
+)
+
+TO = Param(
+    None,
+    title="To",
+    description="Last day of the range, itself included; it must have ended.",
+    type=["null", "string"],
+    format="date",
+)
+
 FROM_STEP = Param(
     None,
     title="Start from step",

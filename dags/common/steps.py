@@ -33,7 +33,7 @@ def step(name: str, **arguments: Any) -> XComArg:
         facts = run_step(
             name,
             night_from(context, settings.zone),
-            options_from(context),
+            options_from(context, name),
             wait_seconds=lock_patience(context["task"].execution_timeout),
         )
         return {key: facts[key] for key in HANDED_ON if key in facts}
@@ -57,9 +57,9 @@ def open_shop() -> Settings:
     return settings
 
 
-def options_from(context: Mapping[str, Any]) -> Any:
+def options_from(context: Mapping[str, Any], name: str | None = None) -> Any:
     """
-    What the form chose, as the steps take it.
+    What the form chose, as the steps take it; for the step ``publish``, with the lists that its own run made.
 
     A backfill works on the past: its lists are loaded and audited, but go live only where the form says so.
     """
@@ -72,7 +72,14 @@ def options_from(context: Mapping[str, Any]) -> Any:
         publish=_publish(params.get("publish", "auto"), run_type(context)),
         start=params.get("start", "warm"),
         run_id=context["run_id"],
+        lists=_handed_on(context) if name == "publish" else None,
     )
+
+
+def _handed_on(context: Mapping[str, Any]) -> str | None:
+    """The artefact of this run's ``recommend``: another run of the night may have made others since."""
+    facts = context["ti"].xcom_pull(task_ids="recommend")
+    return facts and facts["artefact"]
 
 
 def _publish(chosen: str, kind: str) -> str:

@@ -80,6 +80,11 @@ def replace_rows(folder: Path, rows: pl.DataFrame, predicate: str) -> None:
             time.sleep(LOCK_PAUSE_SECONDS * attempt)
 
 
+def files_of(table: DeltaTable) -> pl.DataFrame:
+    """The data files of a table: ``path`` and the partition they belong to."""
+    return pl.DataFrame(table.get_add_actions(flatten=True))
+
+
 @contextmanager
 def turn(files: list[Path], what: str) -> Iterator[None]:
     """Hold every lock file, in the order given; waits a while for other writers, then raises Busy."""

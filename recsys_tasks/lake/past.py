@@ -1,5 +1,6 @@
 """The lake as it was: both tables at an old version, so that a night can be made again from what it read then."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -10,8 +11,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from recsys_tasks.errors import MissingArtefact
-from recsys_tasks.lake.records import DayRecord, content_hash
-from recsys_tasks.lake.tables import DAY, EVENT_FIELDS, TOTAL_ORDER, Lake
+from recsys_tasks.lake.delta import files_of
+from recsys_tasks.lake.records import DayRecord
+from recsys_tasks.lake.tables import DAY, Lake, record_of
 
 
 @dataclass(frozen=True)
@@ -33,23 +35,28 @@ class PastLake(Lake):
 
     def day_record(self, day: date) -> DayRecord | None:
         """The day as it was; what extraction had rejected and filtered is not known any more."""
-        files = self._day_files.get(day)
-        if files is None:
-            return None
-        now = super().day_record(day)
-        if now is not None and files == self._day_files_now.get(day):
-            return now
-        rows = self._scan(self._events).filter(pl.col(DAY) == day).select(*EVENT_FIELDS).collect()
-        found = content_hash(rows.sort(TOTAL_ORDER))
-        return DayRecord(rows=rows.height, read=rows.height, rejected={}, filtered={}, fingerprint=found)
+        return dict(self._day_records([day])).get(day)
+
+    def _fingerprints(self, days: list[date]) -> Iterator[tuple[str, str]]:
+        return ((day.isoformat(), record.fingerprint) for day, record in self._day_records(days))
+
+    def _day_records(self, days: list[date]) -> Iterator[tuple[date, DayRecord]]:
+        """
+        The days that had rows: a day whose files are still the table's by its record, another one by its rows.
+
+        Records are read before today's files are looked at: one that a writer replaces in between is not taken for the
+        day's.
+        """
+        now = Lake(self.folder)
+        records = {day: now.day_record(day) for day in days if day in self._day_files}
+        files_now = files_by_day(DeltaTable(self._events))
+        for day, record in records.items():
+            unchanged = self._day_files[day] == files_now.get(day)
+            yield day, record if record is not None and unchanged else record_of(self._rows_of(day))
 
     @cached_property
     def _day_files(self) -> dict[date, frozenset[str]]:
         return files_by_day(self._open(self._events))
-
-    @cached_property
-    def _day_files_now(self) -> dict[date, frozenset[str]]:
-        return files_by_day(super()._open(self._events))
 
     def _open(self, table: Path) -> DeltaTable:
         version = self.at[table.name]
@@ -60,20 +67,14 @@ class PastLake(Lake):
                 f"version {version} of the table {table.name} is not kept any more"
             ) from None
 
-    def _scan(self, table: Path) -> pl.LazyFrame:
-        opened = self._open(table)
+    def _read(self, table: Path, opened: DeltaTable) -> pl.LazyFrame:
         missing = [file for file in files_of(opened)["path"] if not (table / file).is_file()]
         if missing:
             raise MissingArtefact(
                 f"version {opened.version()} of the table {table.name} is not kept any more: {len(missing)} of its "
                 "files were vacuumed away (replay_days)"
             )
-        return pl.scan_delta(opened)
-
-
-def files_of(table: DeltaTable) -> pl.DataFrame:
-    """The data files of a table: ``path`` and the partition they belong to."""
-    return pl.DataFrame(table.get_add_actions(flatten=True))
+        return super()._read(table, opened)
 
 
 def files_by_day(table: DeltaTable) -> dict[date, frozenset[str]]:

@@ -4,9 +4,10 @@ The lake: the events and items of one shop as Delta tables, written by day, read
 ``events`` is partitioned by ``event_date``, the business day in the shop's zone; a day is always replaced as a
 whole. ``items`` keeps every version of every item. Beside the tables, ``days/`` and ``snapshots/`` hold one small
 JSON record per extracted day and per catalogue snapshot. A day's records are taken away before its commit and written
-after it: a crash in between leaves a day that counts as not extracted, and the rerun repairs it.
+after it: where a crash in between left rows without a record, whoever asks for it first makes it from the rows.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,9 +20,9 @@ import polars as pl
 from deltalake import DeltaTable
 
 from recsys_tasks.calendar import Night, days_between
-from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.lake.catalogue import VERSION_FIELDS, catalogue_at, count_changes, versions_of
-from recsys_tasks.lake.delta import create_table, replace_rows, turn, vacuum_table
+from recsys_tasks.lake.catalogue_hashes import CatalogueHashes
+from recsys_tasks.lake.delta import create_table, files_of, replace_rows, turn, vacuum_table
 from recsys_tasks.lake.records import (
     DayFacts,
     DayRecord,
@@ -35,6 +36,8 @@ from recsys_tasks.lake.records import (
 from recsys_tasks.lake.snapshot import EVENT_ORDER, Snapshot
 from recsys_tasks.schema import Events, Items, ItemVersions
 from recsys_tasks.workspace import fingerprint_of
+
+log = logging.getLogger(__name__)
 
 EVENT_FIELDS = {name: column.dtype for name, column in Events.columns().items()}
 ITEM_FIELDS = {name: column.dtype for name, column in ItemVersions.columns().items()}
@@ -110,9 +113,25 @@ class Lake:
         """
         found = read_day(self._day_file(day))
         if found is None and self._lock(f"events-{day}").exists():
-            with turn([self._lock(f"events-{day}")], f"the events of {day}"):
-                found = read_day(self._day_file(day))
+            found = self._recovered(day)
         return found
+
+    def _recovered(self, day: date) -> DayRecord | None:
+        """The record of a day whose writer was killed, from the rows it left; None where there are none."""
+        file = self._day_file(day)
+        with turn([self._lock(f"events-{day}")], f"the events of {day}"):
+            found = read_day(file)
+            if found is None and day in self._partitions():
+                found = record_of(self._rows_of(day))
+                log.warning(
+                    "the writer of %s was killed: its %d events are all that is known of it", day, found.rows
+                )
+                write_record(file, found)
+        return found
+
+    def _rows_of(self, day: date) -> pl.DataFrame:
+        rows = self._scan(self._events).filter(pl.col(DAY) == day).select(*EVENT_FIELDS).collect()
+        return rows.sort(TOTAL_ORDER)
 
     def days(self) -> list[date]:
         """The extracted days, sorted; days without a single event among them."""
@@ -175,33 +194,26 @@ class Lake:
         """The Catalogue as of an instant, by item_id."""
         return catalogue_at(self._versions(), as_of)
 
-    def catalogue_instants(self) -> list[datetime]:
-        """When the catalogue changed, sorted."""
-        return self._versions()["valid_from"].unique().sort().to_list()
+    def catalogue_hashes(self) -> CatalogueHashes:
+        """The hashes of the catalogue at any instant."""
+        kept = self.folder / "catalogues.json"
+        if not DeltaTable.is_deltatable(str(self._items)):
+            return CatalogueHashes(pl.DataFrame(), ItemVersions.create_empty, kept)
+        opened = self._open(self._items)
+        # Files and rows of one version, whoever writes meanwhile.
+        return CatalogueHashes(files_of(opened), lambda: _versions_in(self._read(self._items, opened)), kept)
 
     def state(self, night: Night) -> dict[str, str]:
-        """
-        What the lake tells a night, as two hashes; days and snapshots after the night do not change them.
-
-        Raises MissingArtefact for a day whose extraction was cut off between the rows and their record.
-        """
+        """What the lake tells a night, as two hashes; days and snapshots after the night do not change them."""
         return {
             "events": fingerprint_of(self.fingerprints(night)),
-            "items": content_hash(self.catalogue(night.as_of)),
+            "items": self.catalogue_hashes().at(night.as_of),
         }
 
     def fingerprints(self, night: Night) -> dict[str, str]:
-        """
-        ISO date -> content fingerprint of each day up to the night, but for empty days: they tell a night nothing.
-
-        Raises MissingArtefact as ``state`` does.
-        """
-        known = [day for day in self.days() if day <= night.date]
-        missing = sorted(day for day in self._partitions() - set(known) if day <= night.date)
-        for day in missing:
-            if self.day_record(day) is None:
-                raise MissingArtefact(f"the extraction of {day} was cut off: extract that day again")
-        return dict(self._fingerprints(sorted([*known, *missing])))
+        """ISO date -> content fingerprint of each day up to the night; empty days tell a night nothing."""
+        days = {day for day in (*self.days(), *self._partitions()) if day <= night.date}
+        return dict(self._fingerprints(sorted(days)))
 
     def versions(self) -> dict[str, int]:
         """The Delta version of each table, for the record."""
@@ -229,12 +241,15 @@ class Lake:
         return DeltaTable(table)
 
     def _scan(self, table: Path) -> pl.LazyFrame:
-        return pl.scan_delta(str(table))
+        return self._read(table, self._open(table))
+
+    def _read(self, table: Path, opened: DeltaTable) -> pl.LazyFrame:
+        return pl.scan_delta(opened)
 
     def _fingerprints(self, days: list[date]) -> Iterator[tuple[str, str]]:
         """An empty day tells a night nothing: extracted or not, it counts the same."""
         for day in days:
-            record = self.day_record(day)
+            record = self.day_record(day) or self._recovered(day)
             if record is not None and record.rows:
                 yield day.isoformat(), record.fingerprint
 
@@ -249,7 +264,7 @@ class Lake:
         """Every version of every item."""
         if not DeltaTable.is_deltatable(str(self._items)):
             return ItemVersions.create_empty()
-        return self._scan(self._items).select(VERSION_FIELDS).collect()
+        return _versions_in(self._scan(self._items))
 
     def _taken(self) -> list[date]:
         """The nights that have a snapshot; a crash before the record still leaves the partition."""
@@ -264,6 +279,10 @@ class Lake:
         return self.folder / "locks" / f"{name}.lock"
 
 
+def _versions_in(items: pl.LazyFrame) -> pl.DataFrame:
+    return items.select(VERSION_FIELDS).collect()
+
+
 def _day_in(zone: ZoneInfo) -> pl.Expr:
     return pl.col("occurred_at").dt.convert_time_zone(str(zone)).dt.date().alias(DAY)
 
@@ -272,18 +291,20 @@ def _utc_date(instant: datetime, shift: int) -> date:
     return instant.astimezone(UTC).date() + timedelta(days=shift)
 
 
+def record_of(clean: pl.DataFrame, counted: DayFacts | None = None) -> DayRecord:
+    """The record of a day's rows (in TOTAL_ORDER); what did not come through is known at extraction only."""
+    facts = counted or DayFacts(read=clean.height)
+    return DayRecord(
+        rows=clean.height,
+        read=facts.read,
+        rejected=facts.rejected,
+        filtered=facts.filtered,
+        fingerprint=content_hash(clean),
+    )
+
+
 def _records(rows: pl.DataFrame, days: list[date], facts: dict[date, DayFacts]) -> dict[date, DayRecord]:
     """The record of each day, from rows sorted by day and then in total order."""
     parts = rows.partition_by(DAY, as_dict=True, maintain_order=True, include_key=False)
     empty = rows.clear().drop(DAY)
-    records = {}
-    for day in days:
-        clean, counted = parts.get((day,), empty), facts.get(day, DayFacts())
-        records[day] = DayRecord(
-            rows=clean.height,
-            read=counted.read,
-            rejected=counted.rejected,
-            filtered=counted.filtered,
-            fingerprint=content_hash(clean),
-        )
-    return records
+    return {day: record_of(parts.get((day,), empty), facts.get(day, DayFacts())) for day in days}

@@ -8,29 +8,58 @@ machine, and does not remember in which order rows arrived. Codes mean nothing o
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Ints = npt.NDArray[np.int64]
+from recsys_tasks.pairs.clean import CleanLog, RawLog, clean
+from recsys_tasks.pairs.keys import Codes, Ints
+
+Floats = npt.NDArray[np.float64]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+CODED = ("user_id", "item_id", "event_type", "occurred_at")
 
 
 @dataclass(frozen=True)
 class CodedLog:
     """
-    Events with codes for ids.
+    Events with codes for ids, in the input's order.
 
-    ``rows`` has user and item (codes, UInt32), at (microseconds since 1970, Int64), event_type and weight (Float64;
-    null for a type that models do not learn from); its order is the input's. ``users`` and ``items`` are the ids,
-    sorted: code -> id.
+    ``users`` and ``items`` are the ids, sorted: code -> id. ``user``, ``item``, ``at`` (microseconds since 1970) and
+    ``kind`` are the events' columns. ``kinds`` are the event types, heaviest first, and ``weights`` what they weigh;
+    types that models do not learn from stand last, with NaN.
     """
 
     users: pl.Series
     items: pl.Series
-    rows: pl.DataFrame
+    kinds: tuple[str, ...]
+    weights: Floats
+    user: Codes
+    item: Codes
+    at: Ints
+    kind: Codes
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """user, item, at, kind, and weight: null for a type that models do not learn from."""
+        weight = pl.Series("weight", self.weights).fill_nan(None).gather(pl.Series(self.kind))
+        return pl.DataFrame(
+            {"user": self.user, "item": self.item, "at": self.at, "kind": self.kind, "weight": weight}
+        )
+
+    @cached_property
+    def clean(self) -> CleanLog:
+        """Every event once, by user and time."""
+        sizes = (len(self.users), len(self.items), len(self.kinds))
+        return clean(RawLog(self.user, self.at, self.item, self.kind, sizes))
+
+    @property
+    def learned_kinds(self) -> int:
+        """Kinds below this one are learned from."""
+        return int(np.count_nonzero(~np.isnan(self.weights)))
 
     def user_ids(self, codes: pl.Series) -> pl.Series:
         return self.users.gather(codes).alias("user_id")
@@ -40,36 +69,53 @@ class CodedLog:
 
     def codes(self, users: pl.Series, items: pl.Series) -> tuple[Ints, Ints]:
         """The way back, for two columns of ids; -1 for an id the log does not hold."""
-        return _ints(_codes(users, self.users)), _ints(_codes(items, self.items))
+        return _known_codes(users, self.users), _known_codes(items, self.items)
 
     def touches(self) -> tuple[Ints, Ints]:
         """User and item of every row."""
-        return _ints(self.rows["user"]), _ints(self.rows["item"])
+        return self.user.astype(np.int64), self.item.astype(np.int64)
 
 
 def code_log(
     events: pl.DataFrame, weights: Mapping[str, float] | None = None, until: datetime | None = None
 ) -> CodedLog:
     """Code the events before ``until`` (all, where not given); without ``weights`` every type weighs 1."""
-    if weights is None:
-        weights = dict.fromkeys(events["event_type"].unique().sort(), 1.0)
-    known = events if until is None else events.filter(pl.col("occurred_at") < until)
-    users, items = (known[name].unique().sort() for name in ("user_id", "item_id"))
-    rows = known.select(
-        user=_codes(known["user_id"], users),
-        item=_codes(known["item_id"], items),
-        at=pl.col("occurred_at").dt.epoch("us"),
-        event_type="event_type",
-        weight=pl.col("event_type").replace_strict(dict(weights), default=None, return_dtype=pl.Float64),
+    known = events.select(CODED)
+    if until is not None and not (known["occurred_at"] < until).all():
+        known = known.filter(pl.col("occurred_at") < until)
+    users, user = _coded(known["user_id"])
+    items, item = _coded(known["item_id"])
+    kinds, kind = _coded(known["event_type"])
+    weighed = {name: 1.0 if weights is None else weights.get(name, np.nan) for name in kinds}
+    heaviest_first = sorted(weighed, key=lambda name: (np.isnan(weighed[name]), -weighed[name], name))
+    place = np.array([heaviest_first.index(name) for name in kinds], dtype=np.uint32)
+    return CodedLog(
+        users,
+        items,
+        tuple(heaviest_first),
+        np.array([weighed[name] for name in heaviest_first], dtype=np.float64),
+        user,
+        item,
+        known["occurred_at"].dt.epoch("us").to_numpy(),
+        place[kind],
     )
-    return CodedLog(users, items, rows)
 
 
-def _codes(ids: pl.Series, known: pl.Series) -> pl.Series:
-    return ids.cast(pl.Enum(known), strict=False).to_physical().cast(pl.UInt32)
+def _coded(ids: pl.Series) -> tuple[pl.Series, Codes]:
+    """The distinct ids in order, and each row's place among them; every string is looked at once."""
+    number = ids.cast(pl.Categorical(pl.Categories.random())).to_physical().to_numpy()
+    row = np.full(int(number.max(initial=0)) + 1, -1)
+    row[number] = np.arange(len(number))
+    used = np.flatnonzero(row >= 0)
+    names = ids.gather(row[used])
+    in_order = names.arg_sort().to_numpy()
+    place = np.zeros(len(row), dtype=np.uint32)
+    place[used[in_order]] = np.arange(len(used), dtype=np.uint32)
+    return names.gather(in_order), place[number]
 
 
-def _ints(codes: pl.Series) -> Ints:
+def _known_codes(ids: pl.Series, known: pl.Series) -> Ints:
+    codes = ids.cast(pl.Enum(known), strict=False).to_physical()
     return codes.cast(pl.Int64).fill_null(-1).to_numpy()
 
 

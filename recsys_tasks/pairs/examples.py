@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.calendar import days_before
-from recsys_tasks.pairs.coding import CodedLog, Ints, code_log, instants, micros
+from recsys_tasks.pairs.coding import CodedLog, code_log, instants, micros
+from recsys_tasks.pairs.keys import Ints
 from recsys_tasks.pairs.orders import EXAMPLE_ORDER
 from recsys_tasks.schema import Examples
 from recsys_tasks.settings import PairSettings
@@ -41,11 +42,24 @@ def basket_examples(
     the period stay, the newest of equals first; ``positives_until`` is the last event of those that stay.
     """
     log = code_log(events, weights, train_until)
+    types = weights if target_events is None else target_events
+    return named_examples(log, settings, train_until, target_events=list(types), zone=zone)
+
+
+def named_examples(
+    log: CodedLog,
+    settings: PairSettings,
+    train_until: datetime,
+    *,
+    target_events: Sequence[str],
+    zone: ZoneInfo = UTC_ZONE,
+) -> dy.DataFrame[Examples]:
+    """The same for a log that is coded already, up to ``train_until``."""
     begins, ends = _periods(train_until, settings, zone)
-    types = list(weights if target_events is None else target_events)
+    kinds = [place for place, kind in enumerate(log.kinds) if kind in target_events]
     positives = (
         _with_first_events(log.rows)
-        .filter(pl.col("event_type").is_in(types), pl.col("weight").is_not_null())
+        .filter(pl.col("kind").is_in(kinds), pl.col("weight").is_not_null())
         .pipe(_per_period, begins, ends, n_users=len(log.users))
         .pipe(_distinct_items, n_items=len(log.items))
         .pipe(_heaviest, limit=settings.max_positives)

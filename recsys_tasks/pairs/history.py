@@ -5,8 +5,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from recsys_tasks.pairs.coding import CodedLog, Ints, micros_of
-from recsys_tasks.pairs.touched import Bools, Touched
+from recsys_tasks.pairs.coding import CodedLog, micros_of
+from recsys_tasks.pairs.keys import Bools, Ints
+from recsys_tasks.pairs.touched import Touched
 
 
 def own_items(negatives: pl.DataFrame, log: CodedLog) -> pl.DataFrame:

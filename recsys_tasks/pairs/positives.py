@@ -5,24 +5,51 @@ A shopper who takes a tent and, the same day, a sleeping bag tells us that the t
 weekly shop holds dozens of items, so joining a basket with itself would explode: every event is paired with its
 next few followers only. Rows of one instant (a basket has one time) stand in a hashed order: by item id,
 neighbours would be items with similar ids; by arrival, two loads of one log would give two models.
+
+The pairs of a few thousand shoppers are made at a time, as packed keys (pairs/keys.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import dataframely as dy
 import numpy as np
 import polars as pl
 
-from recsys_tasks.pairs.coding import CodedLog, Ints, code_log, instants, micros, mix
-from recsys_tasks.pairs.orders import PAIR_ORDER
+from recsys_tasks.pairs.clean import CleanLog
+from recsys_tasks.pairs.coding import CodedLog, code_log, instants, micros
+from recsys_tasks.pairs.keys import Bools, Codes, Ints, Layout, first_of_run, ordered, width
+from recsys_tasks.pairs.sequence import in_sequence
 from recsys_tasks.schema import Pairs
 from recsys_tasks.settings import PairSettings
 
-# Followers an event is paired with.
-FOLLOWERS = 5
 MICROS_PER_MINUTE = 60 * 10**6
 MICROS_PER_DAY = 24 * 60 * MICROS_PER_MINUTE
+# Candidates that are worked on at a time, where no single shopper has more.
+CANDIDATES = 1 << 19
+
+
+@dataclass(frozen=True)
+class CodedPairs:
+    """Pairs as codes; ``at`` is when the positive happened and ``kind`` what it was."""
+
+    user: Codes
+    anchor: Codes
+    positive: Codes
+    at: Ints
+    kind: Codes
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __getitem__(self, rows: Ints | Bools) -> "CodedPairs":
+        return CodedPairs(*(column[rows] for column in vars(self).values()))
+
+    @classmethod
+    def joined(cls, parts: list["CodedPairs"]) -> "CodedPairs":
+        names = cls.__dataclass_fields__
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def positive_pairs(
@@ -32,86 +59,166 @@ def positive_pairs(
     Pairs (anchor, item the same shopper took next, within the window), in PAIR_ORDER.
 
     Only events before ``train_until``, and at most ``history_days`` older, take part; a pair happens when its later
-    event does. One row per shopper, anchor and positive: the newest. The window alone decides; a session neither
-    widens nor narrows it. Caps keep the newest: per shopper, then per anchor, then overall.
+    event does. One row per shopper, anchor and positive: the newest. The window decides, and where
+    ``session_gap_minutes`` is set a session as well: a longer gap between two of a shopper's events ends one. Caps keep
+    the newest: per shopper, then per anchor, then overall.
     """
-    since = train_until - timedelta(days=settings.history_days)
-    log = code_log(events.filter(pl.col("occurred_at") >= since), weights, train_until)
-    pairs = (
-        _in_sequence(log.rows.drop_nulls("weight"))
-        .pipe(_follow_ups, window=settings.window_minutes * MICROS_PER_MINUTE)
-        .pipe(_once, n_items=len(log.items))
-        .pipe(_newest, per="user", limit=settings.max_per_user)
-        .sort("at", "user", "anchor", "positive", descending=[True, False, False, False])
-        .pipe(_newest, per="anchor", limit=settings.max_per_item)
-        .head(settings.max_pairs)
-        .sort("at", "user", "anchor", "positive")
+    return named_pairs(code_log(events, weights, train_until), settings, train_until)
+
+
+def named_pairs(log: CodedLog, settings: PairSettings, train_until: datetime) -> dy.DataFrame[Pairs]:
+    """The same for a log that is coded already, up to ``train_until``."""
+    pairs = coded_pairs(log, settings, train_until)
+    pairs = pairs[np.argsort(pairs.at, kind="stable")]
+    return Pairs.validate(_named(pairs, log, settings.half_life_days, train_until))
+
+
+def coded_pairs(log: CodedLog, settings: PairSettings, train_until: datetime) -> CodedPairs:
+    """The pairs by user, anchor and positive."""
+    found = follow_ups(log, settings, train_until)
+    return _capped(found, log.clean.unit, len(log.items), settings)
+
+
+def follow_ups(log: CodedLog, settings: PairSettings, train_until: datetime) -> CodedPairs:
+    """The same before the caps per anchor and overall."""
+    rows = in_sequence(log, micros(train_until - timedelta(days=settings.history_days)))
+    return CodedPairs.joined(list(_by_shoppers(rows, len(log.items), settings)))
+
+
+def _by_shoppers(rows: CleanLog, n_items: int, settings: PairSettings) -> Iterator[CodedPairs]:
+    """The pairs of a few shoppers at a time, no more than a key can number."""
+    counts = np.diff(rows.starts)
+    session = _sessions(rows, settings)
+    spare = 64 - 2 * width(n_items)
+    per_time = max(1, min(CANDIDATES, 1 << max(spare, 0)) // settings.followers)
+    first = 0
+    while first < len(counts):
+        last = max(
+            first + 1, int(np.searchsorted(rows.starts, rows.starts[first] + per_time, side="right")) - 1
+        )
+        while last - first > 1 and not _layout(counts[first:last], n_items, settings.followers).fits:
+            last = first + (last - first) // 2
+        some = slice(int(rows.starts[first]), int(rows.starts[last]))
+        yield _pairs_of(rows, some, None if session is None else session[some], n_items, settings)
+        first = last
+    if len(counts) == 0:
+        yield CodedPairs(rows.user, rows.item, rows.item, rows.at, rows.kind)
+
+
+def _layout(counts: Ints, n_items: int, followers: int) -> Layout:
+    """Shopper, anchor, positive, and the candidate's number within the shopper, newest first."""
+    return Layout(
+        (width(len(counts)), width(n_items), width(n_items), width(int(counts.max(initial=0)) * followers))
     )
-    return Pairs.validate(_named(pairs, log, settings.half_life_days, train_until).sort(PAIR_ORDER))
 
 
-def _in_sequence(rows: pl.DataFrame) -> pl.DataFrame:
-    """Each shopper's events in time, one row per instant and item: the one that weighs most."""
-    numbers = [rows[name].cast(pl.Int64).to_numpy() for name in ("user", "at", "item")]
-    ordered = rows.with_columns(shuffled=pl.Series(mix(*numbers))).sort(
-        "user", "at", "shuffled", "item", "weight", descending=[False, False, False, False, True]
-    )
-    again = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in ("user", "at", "item"))
-    return ordered.filter(~again.fill_null(False))
+def _sessions(rows: CleanLog, settings: PairSettings) -> Ints | None:
+    """The number of each row's session; it grows by one wherever a gap is too long."""
+    if settings.session_gap_minutes is None:
+        return None
+    ends = np.diff(rows.at, prepend=rows.at[:1]) > settings.session_gap_minutes * MICROS_PER_MINUTE
+    return np.cumsum(ends)
 
 
-def _follow_ups(rows: pl.DataFrame, *, window: int) -> pl.DataFrame:
-    """Every event with its next few followers within the window, newest first within a shopper."""
-    user, at, item = (rows[name].cast(pl.Int64).to_numpy() for name in ("user", "at", "item"))
-    earlier, later = _close_rows(user, at, item, window)
-    return pl.DataFrame(
-        {
-            "user": user[later],
-            "anchor": item[earlier],
-            "positive": item[later],
-            "at": at[later],
-            "weight": rows["weight"].to_numpy()[later],
-        }
-    )
+def _pairs_of(
+    rows: CleanLog, some: slice, session: Ints | None, n_items: int, settings: PairSettings
+) -> CodedPairs:
+    user, item, at = rows.user[some], rows.item[some], rows.at[some]
+    window = settings.window_minutes * MICROS_PER_MINUTE
+    earlier, later = _close_rows(user, at, item, session, window, settings.followers)
+    kept = _newest_once(user, item, earlier, later, n_items, settings)
+    late = later[kept]
+    return CodedPairs(user[late], item[earlier[kept]], item[late], at[late], rows.kind[some][late])
 
 
-def _close_rows(user: Ints, at: Ints, item: Ints, window: int) -> tuple[Ints, Ints]:
-    """Row numbers (earlier, later) of pairs; later rows first, then the closer of two earlier ones."""
-    close_NF = np.zeros((len(user), FOLLOWERS), dtype=bool)
-    for step in range(1, FOLLOWERS + 1):
-        same_shopper = user[step:] == user[:-step]
-        in_time = at[step:] - at[:-step] <= window
+def _close_rows(
+    user: Codes, at: Ints, item: Codes, session: Ints | None, window: int, followers: int
+) -> tuple[Ints, Ints]:
+    """Row numbers (earlier, later) of pairs; shoppers in order, then later rows first, then the closer of two."""
+    close_NF = np.zeros((len(user), followers), dtype=bool)
+    for step in range(1, min(followers, len(user) - 1) + 1):
         # Taking one item twice is no evidence that it resembles itself.
-        close_NF[step:, step - 1] = same_shopper & in_time & (item[step:] != item[:-step])
-    from_the_end, step_before = np.nonzero(close_NF[::-1])
-    later = len(user) - 1 - from_the_end
-    return later - (step_before + 1), later
+        close = (user[step:] == user[:-step]) & (item[step:] != item[:-step])
+        close &= at[step:] - at[:-step] <= window
+        if session is not None:
+            close &= session[step:] == session[:-step]
+        close_NF[step:, step - 1] = close
+    cell = np.flatnonzero(close_NF[::-1])
+    later = len(user) - 1 - cell // followers
+    return later - (cell % followers + 1), later
 
 
-def _once(pairs: pl.DataFrame, *, n_items: int) -> pl.DataFrame:
-    """The first row of each shopper, anchor and positive; two numbers are found faster than three."""
-    both = pl.col("anchor") * n_items + pl.col("positive")
-    return (
-        pairs.with_columns(both=both).unique(["user", "both"], keep="first", maintain_order=True).drop("both")
-    )
+def _newest_once(
+    user: Codes, item: Codes, earlier: Ints, later: Ints, n_items: int, settings: PairSettings
+) -> Ints:
+    """
+    The candidates that stay, by shopper, anchor and positive: the first of equal ones, and the shopper's first few.
+
+    Candidates of a shopper stand together, newest first; of the shoppers, the last stands first.
+    """
+    if len(later) == 0:
+        return later
+    shopper = (user[later] - user[0]).astype(np.int64)
+    counts = np.bincount(shopper)
+    starts = len(later) - np.cumsum(counts)
+    layout = _layout(counts, n_items, 1)
+    number = np.arange(len(later)) - starts[shopper]
+    if layout.fits:
+        keys = ordered(layout.pack(shopper, item[earlier], item[later], number))
+        keys = keys[first_of_run(layout.part(keys, 0, 3))]
+        kept = starts[layout.part(keys, 0).astype(np.int64)] + layout.part(keys, 3).astype(np.int64)
+    else:
+        in_order = np.lexsort((number, item[later], item[earlier], shopper))
+        three = (shopper[in_order], item[earlier][in_order], item[later][in_order])
+        kept = in_order[np.any([first_of_run(column) for column in three], axis=0)]
+    return kept[_rank(kept, shopper, starts) < settings.max_per_user]
 
 
-def _newest(pairs: pl.DataFrame, *, per: str, limit: int) -> pl.DataFrame:
-    """The first ``limit`` rows of each; the rows stand newest first."""
-    return pairs.filter(pl.int_range(pl.len()).over(per) < limit)
+def _rank(kept: Ints, shopper: Ints, starts: Ints) -> Ints:
+    """How many of the same shopper's kept candidates stand before each."""
+    stays = np.zeros(len(shopper) + 1, dtype=np.int64)
+    stays[kept + 1] = 1
+    before = np.cumsum(stays)
+    return before[kept] - before[starts[shopper[kept]]]
 
 
-def _named(pairs: pl.DataFrame, log: CodedLog, half_life_days: float, train_until: datetime) -> pl.DataFrame:
-    age_days = (micros(train_until) - pairs["at"].to_numpy()) / MICROS_PER_DAY
-    weight = pairs["weight"].to_numpy() * np.exp2(-age_days / half_life_days)
+def _capped(pairs: CodedPairs, unit: int, n_items: int, settings: PairSettings) -> CodedPairs:
+    """The newest pairs of each anchor, and of those the newest of all; ties by user, anchor, positive."""
+    newest = _newest_first(pairs.at, unit)
+    anchor = pairs.anchor[newest]
+    crowded = np.bincount(anchor, minlength=n_items) > settings.max_per_item
+    asked = np.flatnonzero(crowded[anchor])
+    layout = Layout((width(n_items), width(len(newest))))
+    keys = ordered(layout.pack(anchor[asked], asked))
+    first = first_of_run(layout.part(keys, 0))
+    rank = np.arange(len(keys)) - np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))
+    stays = np.ones(len(newest), dtype=bool)
+    stays[layout.part(keys, 1).astype(np.int64)] = rank < settings.max_per_item
+    return pairs[np.sort(newest[stays][: settings.max_pairs])]
+
+
+def _newest_first(at: Ints, unit: int) -> Ints:
+    """Row numbers, newest first; equal times in the rows' order."""
+    if len(at) == 0:
+        return np.zeros(0, dtype=np.int64)
+    age = (at.max() - at) // unit
+    layout = Layout((width(int(age.max())), width(len(at))))
+    if not layout.fits:
+        return np.argsort(age, kind="stable")
+    return layout.part(ordered(layout.pack(age, np.arange(len(at)))), 1).astype(np.int64)
+
+
+def _named(pairs: CodedPairs, log: CodedLog, half_life_days: float, train_until: datetime) -> pl.DataFrame:
+    age_days = (micros(train_until) - pairs.at) / MICROS_PER_DAY
+    weight = log.weights[pairs.kind] * np.exp2(-age_days / half_life_days)
     # An old pair under a short half-life must not round to no weight at all.
     weight = np.maximum(weight.astype(np.float32), np.finfo(np.float32).tiny)
     return pl.DataFrame(
         [
-            log.user_ids(pairs["user"]),
-            log.item_ids(pairs["anchor"], "anchor_id"),
-            log.item_ids(pairs["positive"], "positive_id"),
+            log.user_ids(pl.Series(pairs.user)),
+            log.item_ids(pl.Series(pairs.anchor), "anchor_id"),
+            log.item_ids(pl.Series(pairs.positive), "positive_id"),
             pl.Series("weight", weight, dtype=pl.Float32),
-            instants(pairs["at"], "occurred_at"),
+            instants(pl.Series(pairs.at), "occurred_at"),
         ]
     )

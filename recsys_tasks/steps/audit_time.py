@@ -50,8 +50,7 @@ def evidence_of(job: Job, lake: Lake | None = None) -> Evidence:
 
 
 def _champion_refs(job: Job) -> list[str]:
-    champion = job.store.champion_before(job.night)
-    return [] if champion is None else refs_in(champion.refs)
+    return [] if job.accepted is None else refs_in(job.accepted.refs)
 
 
 def _fitted_until(job: Job, refs: Iterable[str]) -> dict[str, datetime]:

@@ -5,9 +5,10 @@ import logging
 import polars as pl
 
 from recsys_tasks.errors import EmptyPartition
-from recsys_tasks.pairs.examples import basket_examples
-from recsys_tasks.pairs.negatives import sample_negatives
-from recsys_tasks.pairs.positives import positive_pairs
+from recsys_tasks.pairs.coding import code_log
+from recsys_tasks.pairs.examples import named_examples
+from recsys_tasks.pairs.negatives import named_negatives
+from recsys_tasks.pairs.positives import named_pairs
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.workspace import Draft, Facts
@@ -52,15 +53,11 @@ def _build(job: Job, events: pl.DataFrame, draft: Draft) -> None:
             f"of its window of {job.night.gate_days} days; choose a later night, or extract earlier days"
         )
     settings, until = job.settings, job.night.train_until
-    pairs = positive_pairs(events, settings.pairs, settings.event_weights, until)
-    negatives = sample_negatives(pairs, events, settings.pairs, settings.seed, until)
-    examples = basket_examples(
-        events,
-        settings.pairs,
-        settings.event_weights,
-        until,
-        target_events=settings.target_events,
-        zone=settings.zone,
+    coded = code_log(events, settings.event_weights, until)
+    pairs = named_pairs(coded, settings.pairs, until)
+    negatives = named_negatives(pairs, coded, settings.pairs, settings.seed, until)
+    examples = named_examples(
+        coded, settings.pairs, until, target_events=settings.target_events, zone=settings.zone
     )
     for name, frame in (("pairs", pairs), ("negatives", negatives), ("examples", examples)):
         frame.write_parquet(draft.path / f"{name}.parquet")

@@ -70,16 +70,16 @@ def challenger_refs(job: Job) -> dict[str, str]:
 
 def champion(job: Job) -> Champion:
     """The newest accepted model of an earlier night; popularity of 7 days where there is none (any more)."""
-    decision = job.store.champion_before(job.night)
-    if decision is None:
+    accepted = job.accepted
+    if accepted is None:
         return _popular("no earlier night's model was accepted yet")
-    refs = dict(decision.refs)
+    refs = dict(accepted.refs)
     try:
         parts = _usable_parts(job, refs)
     except MissingArtefact as gone:
-        log.warning("the champion of night %s cannot be used: %s", decision.night, gone)
-        return _popular(f"the accepted model of night {decision.night} cannot be used: {gone}")
-    why = f"accepted on night {decision.night}"
+        log.warning("the champion of night %s cannot be used: %s", accepted.night, gone)
+        return _popular(f"the accepted model of night {accepted.night} cannot be used: {gone}")
+    why = f"accepted on night {accepted.night}"
     if all(is_blind(job, part) for part in parts):
         return Champion(refs, False, why)
     return Champion(

@@ -7,11 +7,15 @@ from typing import Literal
 
 from recsys_tasks.calendar import Night, require_past
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.lake.past import PastLake
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.settings import Settings, load_settings
 from recsys_tasks.steps import NIGHT_STEPS
+from recsys_tasks.steps.pin import Accepted, Pin
 from recsys_tasks.store.store import Store, open_store
 from recsys_tasks.workspace import Workspace
+
+Start = Literal["warm", "scratch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +26,11 @@ class Options:
     """Earlier steps are not run: what they made for this night is used as it is."""
     top_k: int | None = None
     publish: Literal["live", "dry_run"] = "live"
-    start: Literal["warm", "scratch"] = "warm"
+    start: Start = "warm"
     """Whether models start from the newest accepted model of an earlier night."""
     run_id: str = "by-hand"
+    lists: str | None = None
+    """The artefact that is published; else the lists that the night's latest run made."""
 
     def __post_init__(self) -> None:
         if self.from_step is not None and self.from_step not in NIGHT_STEPS:
@@ -46,6 +52,8 @@ class Job:
     settings: Settings
     night: Night
     options: Options = field(default_factory=Options)
+    pin: Pin | None = None
+    """What the night's pairs found; a step behind them sees nothing newer."""
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -53,11 +61,20 @@ class Job:
 
     @cached_property
     def lake(self) -> Lake:
-        return Lake(self.workspace.lake)
+        folder = self.workspace.lake
+        return Lake(folder) if self.pin is None else PastLake(folder, at=self.pin.lake)
 
     @cached_property
     def store(self) -> Store:
         return open_store(self.settings.database, self.workspace.postgres)
+
+    @property
+    def accepted(self) -> Accepted | None:
+        """The newest accepted model of an earlier night."""
+        if self.pin is not None:
+            return self.pin.champion
+        decision = self.store.champion_before(self.night)
+        return None if decision is None else Accepted(decision.night, dict(decision.refs))
 
     @property
     def top_k(self) -> int:

@@ -1,9 +1,6 @@
 """What the lake tells each of many nights: as ``Lake.state``, the log's records and the catalogue read once for all."""
 
-from bisect import bisect_right
-
 from recsys_tasks.calendar import Night
-from recsys_tasks.lake.records import content_hash
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.workspace import fingerprint_of
 
@@ -12,10 +9,8 @@ class States:
     """The lake as it is now, for nights up to ``last``."""
 
     def __init__(self, lake: Lake, last: Night) -> None:
-        self._lake = lake
         self._days = lake.fingerprints(last)
-        self._instants = lake.catalogue_instants()
-        self._catalogues: dict[int, str] = {}
+        self._catalogues = lake.catalogue_hashes()
 
     def days(self, night: Night) -> dict[str, str]:
         """ISO date -> fingerprint of the days that the night reads."""
@@ -23,11 +18,4 @@ class States:
 
     def of(self, night: Night) -> dict[str, str]:
         """The two hashes of ``Lake.state``."""
-        return {"events": fingerprint_of(self.days(night)), "items": self._items(night)}
-
-    def _items(self, night: Night) -> str:
-        """Nights between two changes of the catalogue see the same one."""
-        seen = bisect_right(self._instants, night.as_of)
-        if seen not in self._catalogues:
-            self._catalogues[seen] = content_hash(self._lake.catalogue(night.as_of))
-        return self._catalogues[seen]
+        return {"events": fingerprint_of(self.days(night)), "items": self._catalogues.at(night.as_of)}

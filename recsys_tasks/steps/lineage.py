@@ -29,7 +29,7 @@ def is_blind(job: Job, artefact: Artefact) -> bool:
 
 def of_champion(job: Job, name: str) -> Artefact | None:
     """The champion's artefact of that name, if it is still there and has not seen tonight's window."""
-    champion = job.store.champion_before(job.night)
+    champion = job.accepted
     if champion is None or name not in champion.refs:
         return None
     try:
@@ -46,7 +46,7 @@ def standing(job: Job, name: str) -> Artefact | None:
     Never one of a model that the gate refused or that somebody rolled back, once there is a champion; never one
     that has seen tonight's window.
     """
-    if job.store.champion_before(job.night) is not None:
+    if job.accepted is not None:
         return of_champion(job, name)
     newest = job.workspace.newest_before(name, job.night)
     return None if newest is None else _if_blind(job, newest)

@@ -1,5 +1,6 @@
 """Tonight's lists into the serving database; readers see them once they pass the audit."""
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -8,19 +9,23 @@ import polars as pl
 
 from recsys_tasks.settings import RuleSettings
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.records import record_of
 from recsys_tasks.store.load import Candidate
 from recsys_tasks.workspace import Artefact, Facts
+
+log = logging.getLogger(__name__)
 
 SHARD_ROWS = 200_000
 
 
 def run(job: Job) -> Facts:
     """
-    Publish the artefact ``lists`` of the night; ``live`` in the facts says whether readers see it afterwards.
+    Publish the lists that this run made; ``live`` in the facts says whether readers see them afterwards.
 
-    Raises PublishRefused where the audit fails; what was live stays live.
+    By hand these are the latest of the night, whichever run made them. Raises PublishRefused where the audit fails;
+    what was live stays live.
     """
-    lists = job.workspace.need("lists", job.night)
+    lists = lists_of_the_run(job)
     catalogue = job.lake.catalogue(job.night.as_of)
     published = job.store.publish(
         candidate_of(job, lists),
@@ -44,6 +49,24 @@ def run(job: Job) -> Facts:
         "why": published.why,
         "audit": generation.audit,
     }
+
+
+def lists_of_the_run(job: Job) -> Artefact:
+    """Those that were handed on, though another run of the night may have made others since; else the latest."""
+    latest, told = job.workspace.need("lists", job.night), record_of(job, "recommend") or {}
+    other, own = told.get("run_id", job.options.run_id), job.options.run_id
+    if job.options.lists not in (None, latest.ref):
+        log.warning(
+            "%s was made since by run %s; run %s publishes its own %s",
+            latest.ref,
+            other,
+            own,
+            job.options.lists,
+        )
+        return job.workspace.at(str(job.options.lists))
+    if job.options.lists is None and other != own:
+        log.warning("run %s publishes %s, which run %s made", own, latest.ref, other)
+    return latest
 
 
 def candidate_of(job: Job, lists: Artefact) -> Candidate:

@@ -8,7 +8,7 @@ and the night's artefacts stay as they are. Models of earlier nights are used wh
 import logging
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from importlib import import_module
@@ -18,71 +18,51 @@ from typing import Any
 import polars as pl
 
 from recsys_tasks.errors import MissingArtefact
-from recsys_tasks.lake.past import PastLake
-from recsys_tasks.lake.tables import Lake
 from recsys_tasks.settings import load_settings
-from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.audit_time import made_from
 from recsys_tasks.steps.champion import is_popular
-from recsys_tasks.steps.job import Job, Options
+from recsys_tasks.steps.job import Job, Options, Start
+from recsys_tasks.steps.pin import PINNED, Accepted, Pin
 from recsys_tasks.store.store import AnyNight, Store
 from recsys_tasks.store.tables import Decision
 from recsys_tasks.workspace import Artefact, Facts, Workspace, locked, write_whole
 
 log = logging.getLogger(__name__)
 
-# From the pairs to the lists: what comes before writes the lake, what comes behind speaks to readers.
-STEPS = NIGHT_STEPS[NIGHT_STEPS.index("build_pairs") : NIGHT_STEPS.index("recommend") + 1]
+
+class ReplayStore(Store):
+    """The decision of a replay's own gate, in memory; the champion of that time is in its pin."""
+
+    def __init__(self) -> None:
+        self._own: Decision | None = None
+
+    def decision(self, night: AnyNight) -> Decision | None:
+        return self._own
+
+    def keep_decision(self, decision: Decision) -> None:
+        self._own = decision
+
+    def record_metrics(self, night: AnyNight, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The figures stay in the replay's artefacts."""
 
 
 @dataclass(frozen=True)
 class ReplayJob(Job):
-    """A night over an old version of the lake, its results in ``folder``, its gate's decision in memory."""
+    """A night as it was pinned then, its results in ``folder``, its gate's decision in memory."""
 
     folder: Path = Path()
-    versions: dict[str, int] = field(default_factory=dict)
-    champion: dict[str, Any] = field(default_factory=dict)
+    decisions: ReplayStore = field(default_factory=ReplayStore)
 
     @cached_property
     def workspace(self) -> Workspace:
         return Workspace(self.folder)
 
     @cached_property
-    def lake(self) -> Lake:
-        return PastLake(Workspace(self.settings.home).lake, at=self.versions)
-
-    @cached_property
     def store(self) -> Store:
-        return ReplayStore(self.champion, self.night.date)
+        return self.decisions
 
-
-class ReplayStore(Store):
-    """The decisions that a replay sees: the champion of that time, and then its own."""
-
-    def __init__(self, champion: Mapping[str, Any], night: date) -> None:
-        self._champion = None if is_popular(champion) else _decision(night, champion)
-        self._own: Decision | None = None
-
-    def champion_before(self, night: AnyNight) -> Decision | None:
-        return self._champion
-
-    def decision(self, night: AnyNight) -> Decision | None:
-        return self._own
-
-    def record_decision(
-        self,
-        night: AnyNight,
-        accepted: bool,
-        refs: Mapping[str, Any],
-        champion: Mapping[str, Any],
-        metrics: Mapping[str, Any],
-        why: str,
-        run_id: str | None = None,
-    ) -> None:
-        self._own = Decision(accepted=accepted, refs=dict(refs), champion=dict(champion), why=why)
-
-    def record_metrics(self, night: AnyNight, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """The figures stay in the replay's artefacts."""
+    def starting(self, start: Start) -> "ReplayJob":
+        return replace(self, options=replace(self.options, start=start))
 
 
 def replay(night: str, lists: str | None = None) -> Facts:
@@ -100,9 +80,10 @@ def replay(night: str, lists: str | None = None) -> Facts:
     with locked(folder.with_name(f".{folder.name}.lock"), f"the replay of night {night}"):
         again = _again(job, original, folder)
         _lay_out(job, original, folder)
-        for step in STEPS:
+        starts = _starts(job, original)
+        for step in PINNED:
             log.info("replay of night %s: %s", night, step)
-            import_module(f"recsys_tasks.steps.{step}").run(again)
+            import_module(f"recsys_tasks.steps.{step}").run(again.starting(starts.get(step, "warm")))
         return _compared(job, original, again)
 
 
@@ -121,14 +102,37 @@ def _original(job: Job, fingerprint: str | None) -> Artefact:
 
 def _again(job: Job, original: Artefact, folder: Path) -> ReplayJob:
     told = original.manifest
-    return ReplayJob(
-        job.settings,
-        job.night,
-        Options(top_k=told["settings"]["top_k"], publish="dry_run", run_id="replay"),
-        folder=folder,
-        versions={name: told["recorded"][name] for name in ("events", "items")},
-        champion=dict(_evaluation_of(job, original).manifest["inputs"]["champion"]),
+    champion = _evaluation_of(job, original).manifest["inputs"]["champion"]
+    pin = Pin(
+        lake={name: told["recorded"][name] for name in ("events", "items")},
+        state=told["inputs"]["lake"],
+        champion=None if is_popular(champion) else Accepted(_night_of(champion), champion),
     )
+    options = Options(top_k=told["settings"]["top_k"], publish="dry_run", run_id="replay")
+    return ReplayJob(job.settings, job.night, options, pin, folder=folder)
+
+
+def _night_of(model: Mapping[str, Any]) -> date:
+    """A model is of the night of its towers."""
+    return date.fromisoformat(str(model["towers"]).split("/")[1])
+
+
+def _starts(job: Job, original: Artefact) -> dict[str, Start]:
+    """
+    Where each step began, by what it left then: an operator may have started from scratch, or only from some step on.
+
+    What a night made of its own it would make from scratch just so; what it went on with it would not look for.
+    """
+    own = {it.name: it.manifest["inputs"] for it in _family(job, original)}
+    scratch: set[str] = set()
+    if own["towers"]["warm"] is None:
+        scratch.add("train_towers")
+    if "ranker" in own:
+        # They look for the ranker that goes with tonight's towers.
+        scratch |= {"train_ranker", "evaluate", "gate"}
+    if "encoder" in own:
+        scratch |= {"encode_items"} if own["encoder"]["warm"] else {"finetune_encoder", "encode_items"}
+    return dict.fromkeys(scratch, "scratch")
 
 
 def _evaluation_of(job: Job, lists: Artefact) -> Artefact:
@@ -171,7 +175,8 @@ def _lay_out(job: Job, original: Artefact, folder: Path) -> None:
                 write_whole(place / "current", current)
     cache = job.workspace.home / "cache"
     cache.mkdir(exist_ok=True)
-    (folder / "cache").symlink_to(cache, target_is_directory=True)
+    for place in (cache, job.workspace.lake):
+        (folder / place.name).symlink_to(place, target_is_directory=True)
 
 
 def _compared(job: Job, original: Artefact, again: ReplayJob) -> Facts:
@@ -183,7 +188,7 @@ def _compared(job: Job, original: Artefact, again: ReplayJob) -> Facts:
         differs.append("rows of the lists")
     return {
         "night": str(job.night),
-        "versions": again.versions,
+        "versions": again.lake.versions(),
         "original": original.ref,
         "lists": str(lists.path),
         "fingerprints": mine,
@@ -201,8 +206,3 @@ def _family(job: Job, lists: Artefact) -> list[Artefact]:
 
 def _rows(lists: Artefact) -> pl.DataFrame:
     return pl.read_parquet(lists.path / "lists.parquet")
-
-
-def _decision(night: date, refs: Mapping[str, Any]) -> Decision:
-    """The record of an accepted model; its night is that of its towers."""
-    return Decision(night=date.fromisoformat(str(refs["towers"]).split("/")[1]), refs=dict(refs))

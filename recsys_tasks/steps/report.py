@@ -4,8 +4,8 @@ import logging
 
 from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.records import record_of
 from recsys_tasks.steps.report_page import page_text
-from recsys_tasks.steps.runner import record_of
 from recsys_tasks.workspace import Facts
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """Run one step of a night the same way from Airflow and from the command line."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,7 +8,9 @@ from importlib import import_module
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job, Options, open_job
-from recsys_tasks.workspace import Facts, enough_space, locked, write_whole
+from recsys_tasks.steps.one_state import pinned
+from recsys_tasks.steps.records import keep_record, made_seconds, record_of
+from recsys_tasks.workspace import Facts, enough_space, locked
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +47,24 @@ def run_step(
     second run.
     """
     job = open_job(night, options)
-    records = job.workspace.records(job.night)
     if job.options.skips(name):
         return _earlier(job, name)
     # The lock is a file too: a disk that is full already is told as one that fills up.
     with enough_space(job.workspace.home), nullcontext() if alone else _turn(job, name, wait_seconds):
         log.info("night %s: %s", night, name)
+        job = pinned(job, name)
         with Cost() as cost:
             facts: Facts = import_module(f"recsys_tasks.steps.{name}").run(job)
-        facts = {**facts, "step": name, "seconds": cost.seconds, "peak_mb": cost.peak_mb}
+        facts |= {
+            "step": name,
+            "run_id": job.options.run_id,
+            "seconds": cost.seconds,
+            "peak_mb": cost.peak_mb,
+        }
         facts["made_seconds"] = _made_seconds(facts, record_of(job, name))
-        write_whole(records / f"{name}.json", json.dumps(facts, indent=2, default=str))
+        if job.pin is not None:
+            facts["pin"] = job.pin.facts()
+        keep_record(job, name, facts)
     log.info("night %s: %s done in %.1f s, peak %.0f MB", night, name, cost.seconds, cost.peak_mb)
     return facts
 
@@ -67,21 +75,6 @@ def _turn(job: Job, name: str | None, wait_seconds: float) -> AbstractContextMan
     what = f"{name} of night {job.night}" if looks else f"night {job.night}"
     lock = job.workspace.records(job.night) / f".{name if looks else 'night'}.lock"
     return locked(lock, what, patience=wait_seconds)
-
-
-def record_of(job: Job, name: str) -> Facts | None:
-    """What a step of this night reported when it last ran."""
-    try:
-        text = (job.workspace.records(job.night) / f"{name}.json").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    facts: Facts = json.loads(text)
-    return facts
-
-
-def made_seconds(record: Facts) -> float:
-    """What a step's work cost when it was done, from its record."""
-    return float(record.get("made_seconds") or record["seconds"])
 
 
 def _made_seconds(facts: Facts, before: Facts | None) -> float:

@@ -10,7 +10,7 @@ from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.audit_time import refs_in
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lake_states import States
-from recsys_tasks.steps.runner import made_seconds, record_of
+from recsys_tasks.steps.records import made_seconds, record_of
 from recsys_tasks.workspace import MADE_BY, Artefact, Facts, Workspace
 
 # What each artefact takes from the lake: (key of the manifest's inputs, night or the days before its window, what).

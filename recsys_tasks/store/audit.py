@@ -2,12 +2,27 @@
 
 from collections.abc import Iterator
 
+import polars as pl
+
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store.figures import Figures
 from recsys_tasks.store.tables import Generation
+from recsys_tasks.workspace import fingerprint_of
 
 MADE_WRONG = "look at the log of recommend, then run the night again from there"
-FROM_CATALOGUE = "run the night again from encode_items"
+FROM_CATALOGUE = "run the night again from build_pairs"
+
+# The settings that ``fault`` asks; those of ``drift`` are asked again whenever lists would go live.
+LIMITS = ("max_duplicates", "max_unknown", "max_unavailable", "max_short")
+
+# Where the audit's facts keep what the lists were held against.
+MEASURE = "measure"
+
+
+def measure_of(settings: StoreSettings, known: pl.Series | None, offered: pl.Series | None) -> str:
+    """A hash of all that ``fault`` holds lists against: the catalogue, what of it may be shown, and the limits."""
+    ids = [None if items is None else items.sort().to_list() for items in (known, offered)]
+    return fingerprint_of({"items": ids, "limits": {name: getattr(settings, name) for name in LIMITS}})
 
 
 def fault(figures: Figures, settings: StoreSettings) -> str | None:
@@ -32,7 +47,7 @@ def _faulty_rows(figures: Figures, settings: StoreSettings) -> Iterator[str]:
             "unavailable",
             settings.max_unavailable,
             "hold an item that is blocked or not available",
-            "run the night again from recommend",
+            "run the night again from recommend where rules changed since, from build_pairs where the catalogue did",
         ),
     ):
         count = getattr(figures, name)

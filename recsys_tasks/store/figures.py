@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys_tasks.store.shards import Shard
+from recsys_tasks.store.shards import Ints, Shard
 
-Codes = NDArray[np.int64]
+Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -20,24 +20,20 @@ class Offer:
     ``of`` makes it; without ``offered`` every known item may be.
     """
 
-    known: pl.Series
+    known: pl.Enum
     may: NDArray[np.bool_]
 
     @classmethod
     def of(cls, known: pl.Series, offered: pl.Series | None = None) -> "Offer":
         ids = known.unique().sort()
         may = pl.repeat(True, len(ids), eager=True) if offered is None else ids.is_in(offered.implode())
-        return cls(ids, may.to_numpy())
-
-    def codes(self, items: pl.Series) -> Codes:
-        """(m,) places of the items among the known ones; -1 for one that the catalogue lacks."""
-        return codes_among(items, self.known)
+        return cls(pl.Enum(ids), may.to_numpy())
 
 
-def codes_among(items: pl.Series, ids: pl.Series) -> Codes:
-    """(m,) places of the items among distinct ids; -1 where they lack one."""
-    places = items.cast(pl.Enum(ids), strict=False).to_physical()
-    return places.cast(pl.Int64).fill_null(-1).to_numpy()
+def codes_among(items: pl.Series, known: pl.Enum) -> Codes:
+    """(m,) places of the items among those that are known; -1 for others."""
+    places = items.cast(known, strict=False).to_physical()
+    return places.cast(pl.Int32).fill_null(-1).to_numpy()
 
 
 @dataclass
@@ -59,7 +55,7 @@ class Figures:
     shown: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
-        self.shown = np.zeros(0 if self.offer is None else len(self.offer.known), bool)
+        self.shown = np.zeros(0 if self.offer is None else len(self.offer.may), bool)
 
     def add(self, shard: Shard) -> None:
         self.rows += len(shard.frame)
@@ -69,18 +65,18 @@ class Figures:
         items = shard.frame["item_id"]
         codes = self._look_up(items)
         if codes.min(initial=0) < 0:  # two unknown items are not one item
-            codes = codes_among(items, items.unique())
+            codes = codes_among(items, pl.Enum(items.unique()))
         self.duplicates += _repeats(codes, shard)
 
     def _look_up(self, items: pl.Series) -> Codes:
         """Count what the catalogue says of the items; -1 for those that it lacks."""
         if self.offer is None:
-            return codes_among(items, items.unique())
-        codes = self.offer.codes(items)
-        known = codes[codes >= 0]
-        self.unknown += len(codes) - len(known)
-        self.unavailable += int((~self.offer.may[known]).sum())
-        self.shown[known] = True
+            return codes_among(items, pl.Enum(items.unique()))
+        codes = codes_among(items, self.offer.known)
+        counts = np.bincount(codes + 1, minlength=1 + len(self.offer.may))
+        self.unknown += int(counts[0])
+        self.unavailable += int(counts[1:][~self.offer.may].sum())
+        self.shown |= counts[1:] > 0
         return codes
 
     @property
@@ -96,14 +92,16 @@ class Figures:
         return {name: getattr(self, name) for name in names}
 
 
-def _places(shard: Shard) -> Codes:
+def _places(shard: Shard) -> Ints:
     """(m,) each row's place in its list, from 0."""
     return np.arange(len(shard.frame)) - np.repeat(shard.starts, shard.lengths)
 
 
 def _repeats(codes: Codes, shard: Shard) -> int:
     """How many rows repeat an item of their list."""
-    # List and item as one number: equal ones stand side by side when sorted.
-    keys = np.repeat(np.arange(len(shard)) << 32, shard.lengths) | codes
-    keys.sort()
-    return int((keys[1:] == keys[:-1]).sum())
+    count = 0
+    for rows in shard.by_length():
+        # Equal ones stand side by side when sorted.
+        ordered = np.sort(codes[rows], axis=1)
+        count += int((ordered[:, 1:] == ordered[:, :-1]).sum())
+    return count

@@ -1,39 +1,28 @@
 """
 Load a generation of lists beside the live one, in one transaction: it is there whole or not at all.
 
-PostgreSQL: a table of its own, filled by binary COPY, indexed, then attached as a partition, so that readers never
-wait. SQLite: one batch insert. Shards stream through; memory does not grow with the number of shoppers.
+Lists stream through, some made ready while the ones before are written: memory does not grow with the shoppers.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
-from psycopg import sql
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from recsys_tasks.errors import PublishRefused
 from recsys_tasks.settings import StoreSettings
-from recsys_tasks.store.audit import fault
-from recsys_tasks.store.connect import is_postgresql, writing
-from recsys_tasks.store.copy_rows import COPY_TYPES, copy_rows
+from recsys_tasks.store.audit import MEASURE, fault, measure_of
+from recsys_tasks.store.connect import writing
 from recsys_tasks.store.figures import Figures, Offer
-from recsys_tasks.store.json_rows import json_rows
-from recsys_tasks.store.shards import Shard
+from recsys_tasks.store.fill import Filling, fill
 from recsys_tasks.store.tables import Generation
-
-COLUMNS = ("subject_id", "surface", "item_ids", "scores", "sources", "reasons")
-ARRAYS = COLUMNS[2:]
-INSERT = (
-    "INSERT INTO recommendation_lists (generation_id, subject_id, surface, item_ids, scores, sources, reasons)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +39,6 @@ class Candidate:
     """The artefact that holds the lists: a retry with the same one loads nothing again."""
     surface: str = "for_you"
     fallback_share: float | None = None
-
-
-def partition(generation_id: int) -> str:
-    """The PostgreSQL table of a generation."""
-    return f"recommendation_lists_g{generation_id}"
 
 
 def load_generation(
@@ -77,9 +61,11 @@ def load_generation(
     try:
         with writing(engine) as session:
             generation = _new_row(session, candidate)
-            load = _load_postgresql if is_postgresql(engine) else _load_sqlite
-            load(session.connection(), generation.id, _counted(lists, figures), candidate.surface)
+            filling = Filling(generation.id, candidate.surface, iter(lists), figures.add)
+            fill(session.connection(), filling)
             _judge(generation, figures, settings)
+            measure = measure_of(settings, known_items, offered_items)
+            generation.audit = {**generation.audit, MEASURE: measure}
     except (IntegrityError, UniqueViolation, sqlite3.IntegrityError):
         raise PublishRefused(
             f"lists of night {candidate.night}: a shopper has two lists; nothing was loaded; "
@@ -126,54 +112,3 @@ def _judge(generation: Generation, figures: Figures, settings: StoreSettings) ->
     found = fault(figures, settings)
     if found is not None:
         generation.state, generation.why = "refused", found
-
-
-def _counted(lists: Iterable[pl.DataFrame], figures: Figures) -> Iterator[Shard]:
-    """The shards, counted on the way."""
-    for frame in lists:
-        shard = Shard.of(frame)
-        figures.add(shard)
-        if len(shard):
-            yield shard
-
-
-def _load_postgresql(
-    connection: Connection, generation_id: int, shards: Iterator[Shard], surface: str
-) -> None:
-    table = partition(generation_id)
-    # A check that says what the partition's bounds say spares ATTACH a scan of the table.
-    connection.execute(
-        text(
-            f"CREATE TABLE {table} (LIKE recommendation_lists INCLUDING STORAGE, "
-            f"CONSTRAINT of_generation CHECK (generation_id = {generation_id}))"
-        )
-    )
-    connection.execute(text(f"ALTER TABLE {table} ALTER generation_id SET DEFAULT {generation_id}"))
-    # Nobody asks for what an array holds: statistics of them would cost as much as the index.
-    unasked = ", ".join(f"ALTER {column} SET STATISTICS 0" for column in ARRAYS)
-    connection.execute(text(f"ALTER TABLE {table} {unasked}, ALTER subject_id SET STATISTICS 10"))
-    _copy(connection, table, shards, surface)
-    key = "PRIMARY KEY (generation_id, subject_id, surface)"
-    connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT pk_{table} {key}"))
-    connection.execute(text(f"ANALYZE {table} (subject_id)"))
-    connection.execute(
-        text(f"ALTER TABLE recommendation_lists ATTACH PARTITION {table} FOR VALUES IN ({generation_id})")
-    )
-
-
-def _copy(connection: Connection, table: str, shards: Iterator[Shard], surface: str) -> None:
-    driver: Any = connection.connection.driver_connection
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-    )
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(COPY_TYPES)
-        for shard in shards:
-            for row in copy_rows(shard, surface):
-                copy.write_row(row)
-
-
-def _load_sqlite(connection: Connection, generation_id: int, shards: Iterator[Shard], surface: str) -> None:
-    driver: Any = connection.connection.driver_connection
-    for shard in shards:
-        driver.executemany(INSERT, json_rows(shard, generation_id, surface))

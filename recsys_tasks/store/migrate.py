@@ -22,7 +22,7 @@ from recsys_tasks.store.tables import Base
 
 log = logging.getLogger(__name__)
 
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "recsys_version"
 # Any number that nobody else in the database uses.
 MIGRATION_LOCK = 7_309_450_001

@@ -8,13 +8,13 @@ itself; so the partition is detached concurrently first, and each step gives up 
 import logging
 import time
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Delete, Engine, Table, select, text
 from sqlalchemy.exc import DBAPIError
 
 from recsys_tasks.store.connect import answered, is_postgresql, writer, writing
-from recsys_tasks.store.load import partition
+from recsys_tasks.store.fill import partition
 from recsys_tasks.store.pointer import locked_pointer
-from recsys_tasks.store.tables import LISTS, Generation, Move
+from recsys_tasks.store.tables import EARLIER_LISTS, LISTS, TEXTS, Generation, Move
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ def prune(engine: Engine, keep: int) -> None:
         _drop_partitions(engine, gone)
     else:
         with writing(engine) as session:
-            session.execute(LISTS.delete().where(LISTS.c.generation_id.in_(gone)))
+            for table in (LISTS, TEXTS, EARLIER_LISTS):
+                session.execute(_delete(table, gone))
 
 
 def _mark(engine: Engine, keep: int) -> list[int]:
@@ -66,9 +67,15 @@ def _drop_partitions(engine: Engine, gone: list[int]) -> None:
     outside = writer(engine).execution_options(isolation_level="AUTOCOMMIT")
     with answered(engine), outside.connect() as connection:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-        names = [partition(generation_id) for generation_id in gone]
+        names = [partition(table, id) for table in (LISTS, EARLIER_LISTS) for id in gone]
         for name in connection.execute(PARTITIONS, {"names": names}).scalars().all():
             _drop_patiently(connection, name)
+        # A reader of what is dropped has ended or goes on seeing its texts.
+        connection.execute(_delete(TEXTS, gone))
+
+
+def _delete(table: Table, gone: list[int]) -> Delete:
+    return table.delete().where(table.c.generation_id.in_(gone))
 
 
 def _drop_patiently(connection: Connection, name: str) -> None:
@@ -87,5 +94,6 @@ def _drop(connection: Connection, name: str) -> None:
     pending = connection.execute(PARTITIONS, {"names": [name]}).one().inhdetachpending
     if pending is not None:  # attached; true where an earlier detach was interrupted half-way
         how = "FINALIZE" if pending else "CONCURRENTLY"
-        connection.execute(text(f"ALTER TABLE recommendation_lists DETACH PARTITION {name} {how}"))
+        whole = name.rpartition("_g")[0]
+        connection.execute(text(f"ALTER TABLE {whole} DETACH PARTITION {name} {how}"))
     connection.execute(text(f"DROP TABLE {name}"))

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from recsys_tasks.addresses import scrubbed
 from recsys_tasks.errors import Busy, PublishRefused, StoreUnavailable
 from recsys_tasks.settings import StoreSettings
-from recsys_tasks.store.audit import drift
+from recsys_tasks.store.audit import MEASURE, drift, measure_of
 from recsys_tasks.store.churn import churn
 from recsys_tasks.store.connect import answered, is_postgresql, reading, writing
 from recsys_tasks.store.load import Candidate, load_generation
@@ -55,16 +55,18 @@ def publish(
     """
     Make ``lists`` the live ones.
 
-    The same lists (by ``lists_ref``) are not loaded twice. A dry run stops before the switch; so do the lists of a
-    night older than the live one, and lists that somebody rolled back. Raises PublishRefused where the audit fails
-    (the lists are kept for inspection), Busy where another publisher does not finish; the live lists are then
-    untouched.
+    The same lists (by ``lists_ref``) are not loaded twice, unless the items or the limits that they were audited
+    against are others now: then they are loaded and audited anew before they go live. A dry run stops before the
+    switch; so do the lists of a night older than the live one, and lists that somebody rolled back. Raises
+    PublishRefused where the audit fails (the lists are kept for inspection), Busy where another publisher does not
+    finish; the live lists are then untouched.
     """
+    measure = measure_of(settings, known_items, offered_items)
     with alone(engine):
         generation = _already_loaded(engine, candidate)
         if generation is not None and _is_live(engine, generation):
             return Published(generation, switched=False, live=True, why="these lists are live already")
-        if generation is None:
+        if generation is None or generation.audit.get(MEASURE) != measure:
             generation = load_generation(engine, candidate, lists, settings, known_items, offered_items)
         generation = _audited(engine, generation, settings)
         published = _switched(engine, generation, dry_run=dry_run, who=who)

@@ -138,16 +138,21 @@ class Store:
 
         ``refs`` name the challenger's artefacts, ``champion`` those of the model it met (or ``{"model": "popular"}``).
         """
-        decision = Decision(
-            night=_date(night),
-            accepted=accepted,
-            refs=dict(refs),
-            champion=dict(champion),
-            metrics=dict(metrics),
-            why=why,
-            run_id=run_id,
-            decided_at=datetime.now(UTC),
+        self.keep_decision(
+            Decision(
+                night=_date(night),
+                accepted=accepted,
+                refs=dict(refs),
+                champion=dict(champion),
+                metrics=dict(metrics),
+                why=why,
+                run_id=run_id,
+                decided_at=datetime.now(UTC),
+            )
         )
+
+    def keep_decision(self, decision: Decision) -> None:
+        """``record_decision`` of a whole row."""
         gate.record_decision(self.engine, decision)
 
     def champion_before(self, night: AnyNight) -> Decision | None:

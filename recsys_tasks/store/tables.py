@@ -1,10 +1,11 @@
 """
 The tables of the serving database; rows of the small ones come back as these classes.
 
-The lists themselves are one row per (generation, shopper, surface), with arrays: PostgreSQL keeps each generation
-in a partition of its own, SQLite keeps JSON.
+The lists themselves are one row per (generation, shopper, surface): PostgreSQL keeps each generation in a partition of
+its own. Sources and reasons repeat: a list holds their codes, four bytes each, and a generation each text once.
 """
 
+import json
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -56,6 +58,22 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class ItemIds(TypeDecorator[list[str]]):
+    """
+    Ids of a list, best first, in one text. PostgreSQL: each behind a character that none of them holds, so that the
+    first character tells which. SQLite: JSON.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[str] | None:
+        if value is None:
+            return None
+        ids: list[str] = json.loads(value) if dialect.name == "sqlite" else value.split(value[0])[1:]
+        return ids
 
 
 class Base(DeclarativeBase):
@@ -157,10 +175,32 @@ class Metric(Base):
     high: Mapped[float | None]
 
 
+# The order of the key serves the lookup by shopper, with or without a surface.
 LISTS = Table(
+    "packed_lists",
+    Base.metadata,
+    Column("generation_id", Id, primary_key=True, autoincrement=False),
+    Column("subject_id", Text, primary_key=True),
+    Column("surface", Text, primary_key=True),
+    Column("item_ids", ItemIds, nullable=False),
+    Column("scores", Scores, nullable=False),
+    Column("sources", LargeBinary, nullable=False),
+    Column("reasons", LargeBinary, nullable=False),
+    postgresql_partition_by="LIST (generation_id)",
+)
+
+TEXTS = Table(
+    "list_texts",
+    Base.metadata,
+    Column("generation_id", Id, primary_key=True, autoincrement=False),
+    Column("code", LargeBinary, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+# What releases before migration 0003 loaded; it is read and pruned, and nothing is added.
+EARLIER_LISTS = Table(
     "recommendation_lists",
     Base.metadata,
-    # The order of the key serves the lookup by shopper, with or without a surface.
     Column("generation_id", Id, primary_key=True, autoincrement=False),
     Column("subject_id", Text, primary_key=True),
     Column("surface", Text, primary_key=True),

@@ -31,6 +31,15 @@ def test_a_dag_without_these_fields_runs_with_the_defaults():
     assert options_from(context(night="2026-01-05")) == Options(run_id="by_hand")
 
 
+@pytest.mark.parametrize("handed_on", [{"artefact": "lists/2026-01-05/abc", "seconds": 2.0}, None])
+def test_publish_takes_what_its_own_run_made(handed_on):
+    """None: a person marked ``recommend`` as done."""
+    task = SimpleNamespace(xcom_pull=lambda task_ids: {"recommend": handed_on}[task_ids])
+    chosen = options_from({**context(), "ti": task}, "publish")
+    assert chosen.lists == (handed_on and "lists/2026-01-05/abc")
+    assert options_from(context(), "recommend").lists is None
+
+
 @pytest.mark.parametrize(
     ("run_type", "chosen", "publish"),
     [

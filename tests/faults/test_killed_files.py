@@ -13,10 +13,12 @@ from recsys_tasks.calendar import Night
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.lake.records import content_hash
 from recsys_tasks.lake.tables import Lake
+from recsys_tasks.steps.ingest import run_range
 from recsys_tasks.workspace import Artefact, Workspace
 from tests.faults import work
 from tests.faults.children import FORKS, KILLED, ended, killed_everywhere
 from tests.faults.work import DAY, NIGHT, ZONE, fill, fill_day
+from tests.steps.log_shop import make_log_shop
 
 AS_OF = Night(DAY, ZONE).as_of
 
@@ -97,11 +99,10 @@ def test_killed_before_any_change_a_day_of_the_lake_makes(tmp_path):
         seen = taken(lake)
         assert seen in (before, {tonight})
         record = lake.day_record(DAY)
+        assert (record is None) == (not seen)
         if record is not None:
             assert record.fingerprint == content_hash(_log(lake)), f"killed at {note.read_text()}"
-        elif seen:
-            with pytest.raises(MissingArtefact, match=f"{DAY} was cut off: extract that day again"):
-                lake.state(Night(DAY, ZONE))
+        assert lake.state(Night(DAY, ZONE))
         fill_day(lake, tonight)
         assert taken(lake) == {tonight}
         assert lake.day_record(DAY).rows == len(work.USERS)
@@ -109,6 +110,31 @@ def test_killed_before_any_change_a_day_of_the_lake_makes(tmp_path):
         if code == 0:
             break
         assert code == KILLED
+
+
+def test_a_day_whose_writer_was_killed_is_kept_though_its_source_forgets_it(tmp_path, monkeypatch):
+    """Before any change of an ingest: the next one finds no row of the day, and must not take that for an empty day."""
+    shop = make_log_shop(tmp_path, monkeypatch, time_zone=str(ZONE))
+    yaml, lake = str(tmp_path / "shop.yaml"), Lake(shop.lake)
+    shop.log(*((user, "the first", f"{DAY} 12:00:00") for user in work.USERS))
+    run_range(str(DAY), str(DAY), catalogue=False)
+    stages = []
+    for number, note in killed_everywhere(tmp_path):
+        before, tonight = taken(lake), f"item {number}"
+        shop.forget("log")
+        shop.log(*((user, tonight, f"{DAY} 12:00:00") for user in work.USERS))
+        code = ended(work.ingest_days, number, note, yaml, str(DAY))
+        left = taken(lake)
+        assert left in (before, {tonight})
+        shop.forget("log")
+        run_range(str(DAY), str(DAY), catalogue=False)
+        assert taken(lake) == left, f"killed at {note.read_text()}"
+        assert lake.day_record(DAY).fingerprint == content_hash(_log(lake))
+        if code == 0:
+            break
+        assert code == KILLED
+        stages.append(note.read_text())
+    assert f"open .{DAY}.json" in " ".join(stages), "never killed between the commit and the record"
 
 
 def texts(lake: Lake) -> set[str]:

@@ -136,3 +136,11 @@ def ingest(shop: str, first: str, last: str) -> None:
     """What one run of a backfill does."""
     os.environ["RECSYS_SHOP"] = shop
     run_range(first, last)
+
+
+def ingest_days(deadly: int, note: Path, shop: str, day: str) -> None:
+    """Load one day of the log; what changes the lake is a point."""
+    os.environ["RECSYS_SHOP"] = shop
+    points = Points(deadly, note)
+    points.watch_files(Path(shop).parent / "home")
+    run_range(day, day, catalogue=False)

@@ -257,3 +257,49 @@ def test_what_is_stored_passes_the_audit_of_time(corrected, nights):
     for night in nights:
         facts = audit_night(night)
         assert (facts["clean"], facts["lake"]) == (True, "recorded")
+
+
+# From scratch
+
+
+def test_a_night_from_scratch_is_replayed_from_scratch(nights, corrected):
+    """Though an accepted model is there to start from; or from the towers on only."""
+    newest = nights[-1]
+    make_night(newest, Options(publish="dry_run"))
+    warm = made(newest)
+    for options in (
+        Options(publish="dry_run", start="scratch"),
+        Options(publish="dry_run"),
+        Options(publish="dry_run", start="scratch", from_step="train_towers"),
+    ):
+        make_night(newest, options)
+        assert (made(newest).warm is None) == (options.start == "scratch")
+        assert replay(newest)["differs"] == []
+    assert made(newest).fingerprints["towers"] != warm.fingerprints["towers"]
+
+
+# While a night goes on
+
+
+def test_what_arrives_while_a_night_goes_on_changes_nothing_for_it(shop, nights, corrected):
+    """A day of its window is corrected behind the pairs; the night before is decided anew before the gate."""
+    _, middle, newest = nights
+    make_night(newest, Options(publish="dry_run"))
+    alone, store = made(newest), open_job(newest).store
+    before = store.decision(middle)
+    for step in NIGHT_STEPS:
+        if step == "train_towers":
+            correct(shop, middle)
+        if step == "gate":
+            decide(store, middle, {**before.refs, "towers": f"towers/{middle}/0123456789abcdef"})
+        run_step(step, newest, Options(publish="dry_run"))
+    assert made(newest).fingerprints == alone.fingerprints
+    assert made(newest).decision == alone.decision
+    decide(store, middle, before.refs, before.accepted)
+    make_night(newest, Options(publish="dry_run"))
+    changed = {name for name, found in made(newest).fingerprints.items() if found != alone.fingerprints[name]}
+    assert changed == {"index", "evaluation", "lists"}
+
+
+def decide(store, night: str, refs: dict[str, Any], accepted: bool = True) -> None:
+    store.record_decision(night, accepted=accepted, refs=refs, champion={}, metrics={}, why="for a test")

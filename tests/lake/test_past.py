@@ -5,6 +5,7 @@ from deltalake import DeltaTable
 
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.lake.past import PastLake
+from recsys_tasks.lake.tables import Lake
 from tests.lake.builders import filled, items, night, write_day
 
 LATER = night("2026-03-03")
@@ -43,6 +44,24 @@ def test_a_day_that_was_written_since_is_found_by_its_rows_and_the_others_by_the
         assert past.day_record(day).fingerprint == record.fingerprint
         assert past.day_record(day).rows == record.rows
     assert past.day_record(date(2026, 3, 4)) is None
+
+
+def test_a_day_that_is_written_while_an_old_version_is_read_is_still_the_old_one(lake, monkeypatch):
+    """Between two looks of one reader, and between its look at the record and at the table."""
+    told = lake.state(LATER)
+    past = PastLake(lake.folder, at=lake.versions())
+    assert past.state(LATER) == told
+    write_day(lake, "2026-03-02", ("bob", "stove", "2026-03-02T17:00:00"))
+    assert past.state(LATER) == told
+    read = Lake.day_record
+
+    def overtaken(self, day):
+        if str(day) == "2026-03-03":
+            write_day(lake, "2026-03-03", ("bob", "stove", "2026-03-03T17:00:00"))
+        return read(self, day)
+
+    monkeypatch.setattr(Lake, "day_record", overtaken)
+    assert past.state(LATER) == told
 
 
 def test_a_day_that_was_empty_then_tells_nothing(lake):

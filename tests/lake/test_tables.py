@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_tasks.calendar import days_between, night_of
-from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.lake import tables
 from recsys_tasks.lake.records import DayFacts
 from recsys_tasks.lake.snapshot import EVENT_ORDER
@@ -181,20 +182,34 @@ def test_an_empty_day_tells_as_much_as_one_never_extracted(tmp_path):
     assert lake.state(night("2026-03-05")) == before
 
 
-def test_a_crash_between_rows_and_record_is_seen_and_mended_by_the_rerun(tmp_path, monkeypatch):
-    lake = filled(tmp_path)
-    before = lake.state(night("2026-03-03"))
+@pytest.mark.parametrize("asked", ["for the night", "for the day"])
+@pytest.mark.parametrize("crash_at", ["replace_rows", "write_record"])
+def test_a_crash_beside_the_commit_leaves_a_day_that_is_known_by_its_rows(
+    tmp_path, monkeypatch, crash_at, asked
+):
+    lake, day = filled(tmp_path), date(2026, 3, 2)
+    before, record = lake.state(night("2026-03-03")), lake.day_record(day)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "write_record", killed)
+        patch.setattr(tables, crash_at, killed)
         with pytest.raises(KeyboardInterrupt):
             write_day(lake, "2026-03-02", ("ann", "tent 2026-03-02", "2026-03-02T17:00:00"))
-    with pytest.raises(MissingArtefact, match="2026-03-02 was cut off"):
-        lake.state(night("2026-03-03"))
-    write_day(lake, "2026-03-02", ("ann", "tent 2026-03-02", "2026-03-02T17:00:00"))
+    assert day not in lake.days()
+    if asked == "for the night":
+        assert lake.state(night("2026-03-03")) == before
+    assert lake.day_record(day) == replace(record, read=1)
+    assert day in lake.days()
+    assert lake.state(night("2026-03-03")) == before
+
+
+def test_a_lake_that_was_copied_without_its_locks_loses_no_day(tmp_path):
+    lake = filled(tmp_path)
+    before = lake.state(night("2026-03-03"))
+    shutil.rmtree(tmp_path / "locks")
+    (tmp_path / "days" / "2026-03-02.json").unlink()
     assert lake.state(night("2026-03-03")) == before
 
 

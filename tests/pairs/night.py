@@ -60,6 +60,10 @@ class SmallJob:
     store: Decisions = field(default_factory=Decisions)
     options: Options = field(default_factory=Options)
 
+    @property
+    def accepted(self) -> Champion | None:
+        return self.store.champion_before(self.night)
+
 
 def small_job(folder: Path, events: pl.DataFrame | None = None) -> SmallJob:
     """A job over a lake that holds the events (by default, 100 days and two days after the night)."""

@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_tasks.pairs.orders import PAIR_ORDER
-from recsys_tasks.pairs.positives import FOLLOWERS, positive_pairs
+from recsys_tasks.pairs.positives import positive_pairs
 from recsys_tasks.schema import Pairs
 from recsys_tasks.settings import PairSettings
 from tests.pairs.logs import rows
 from tests.pairs.shop import WEIGHTS, day, log, shuffled
 
 MINUTE = 1 / 1440
+FOLLOWERS = PairSettings().followers
 
 
 def pairs_of(events, until=100.0, **settings):

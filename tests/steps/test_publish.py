@@ -10,6 +10,7 @@ from recsys_tasks.errors import MissingArtefact, PublishRefused
 from recsys_tasks.settings import RuleSettings, load_settings
 from recsys_tasks.steps import publish
 from recsys_tasks.steps.job import Job, Options
+from recsys_tasks.steps.records import keep_record
 from tests.shop import make_shop
 from tests.store.builders import lists
 
@@ -75,6 +76,28 @@ def test_tonight_s_lists_go_live(settings):
     assert live.lists_ref == job.workspace.need("lists", job.night).ref
 
 
+def test_a_run_publishes_its_own_lists_whatever_another_made_since(settings, caplog):
+    """A dry run with another setting, between recommend and publish of the night that goes live."""
+    job = job_of(settings, run_id="scheduled")
+    make_lists(job, lists(SHOPPERS))
+    own = job.workspace.need("lists", job.night).ref
+    make_lists(job, lists(SHOPPERS, ("rye", "milk", "tea")))
+    keep_record(job, "recommend", {"run_id": "a dry run"})
+    latest = job.workspace.need("lists", job.night).ref
+    facts = publish.run(job_of(settings, run_id="scheduled", lists=own))
+    assert (facts["lists"], facts["live"]) == (own, True)
+    assert job.store.live().lists_ref == own
+    assert f"{latest} was made since by run a dry run; run scheduled publishes its own {own}" in caplog.text
+
+
+def test_by_hand_the_latest_lists_are_published_and_their_run_is_told(settings, caplog):
+    job = job_of(settings)
+    make_lists(job, lists(SHOPPERS))
+    keep_record(job, "recommend", {"run_id": "scheduled"})
+    assert publish.run(job)["live"]
+    assert f"run by-hand publishes {job.store.live().lists_ref}, which run scheduled made" in caplog.text
+
+
 def test_a_retry_changes_nothing(settings):
     job = job_of(settings)
     make_lists(job, lists(SHOPPERS))
@@ -107,7 +130,7 @@ def test_a_dry_run_leaves_the_live_lists(settings):
 def test_an_item_that_the_catalogue_lacks_is_refused(settings):
     job = job_of(settings)
     make_lists(job, lists(SHOPPERS, ("tea", "milk", "ghost")))
-    with pytest.raises(PublishRefused, match=r"50 rows hold an item.*run the night again from encode_items"):
+    with pytest.raises(PublishRefused, match=r"50 rows hold an item.*run the night again from build_pairs"):
         publish.run(job)
 
 

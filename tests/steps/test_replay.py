@@ -3,14 +3,9 @@
 import pytest
 
 from recsys_tasks.errors import MissingArtefact
-from recsys_tasks.steps.replay import STEPS, ReplayStore, replay
+from recsys_tasks.steps.replay import ReplayStore, replay
 from tests.pairs.night import NIGHT
 from tests.steps.log_shop import make_log_shop
-
-
-def test_it_neither_writes_the_lake_nor_speaks_to_readers():
-    assert (STEPS[0], STEPS[-1]) == ("build_pairs", "recommend")
-    assert not {"extract_events", "extract_items", "publish"} & set(STEPS)
 
 
 def test_a_night_without_lists_cannot_be_replayed(tmp_path, monkeypatch):
@@ -28,15 +23,8 @@ def test_lists_that_are_not_kept_are_named_with_those_that_are(tmp_path, monkeyp
         replay("2026-03-05", "abc")
 
 
-def test_the_champion_is_the_one_that_the_night_met():
-    refs = {"towers": "towers/2026-04-02/abc", "encoder": "encoder/2026-04-01/abc"}
-    champion = ReplayStore(refs, NIGHT.date).champion_before(NIGHT)
-    assert (str(champion.night), champion.refs) == ("2026-04-02", refs)
-    assert ReplayStore({"model": "popular/7-days"}, NIGHT.date).champion_before(NIGHT) is None
-
-
 def test_a_decision_is_the_replay_s_own():
-    store = ReplayStore({"model": "popular/7-days"}, NIGHT.date)
+    store = ReplayStore()
     assert store.decision(NIGHT) is None
     store.record_decision(NIGHT, True, {"towers": "t"}, {"model": "m"}, {}, "for a test")
     store.record_metrics(NIGHT, "gate", [])

@@ -38,6 +38,7 @@ def test_a_step_leaves_a_record_with_its_cost(shop, step):
     assert record == facts
     assert record["pairs"] == 7
     assert {"seconds", "peak_mb", "step"} <= record.keys()
+    assert record["run_id"] == "by-hand"
 
 
 def test_a_step_before_from_step_is_used_as_it_is(shop, step):

@@ -1,15 +1,20 @@
 """What can be stored, comes back as it was; what cannot, leaves nothing behind."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from recsys_tasks.errors import DataError, PublishRefused
 from recsys_tasks.settings import StoreSettings
-from recsys_tasks.store.tables import LISTS
-from tests.store.builders import candidate, lists
+from recsys_tasks.store import copy_block as copying
+from recsys_tasks.store import texts as coding
+from recsys_tasks.store.connect import is_postgresql
+from recsys_tasks.store.copy_block import MARKS
+from recsys_tasks.store.tables import LISTS, TEXTS, Live
+from tests.store.builders import TYPES, candidate, lists
 
 ODD_IDS = [
     "o'brien",
@@ -60,22 +65,102 @@ def test_lists_of_different_lengths_come_back(store):
     assert found == {"ann": ["tea"], "bob": ["tea", "milk", "rye"], "cy": ["rye"]}
 
 
-texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=30)
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30)
+# What the layouts themselves are made of, more often than chance would have it.
+hostile = st.one_of(
+    texts, st.text(st.sampled_from("\x1f\x1e\x01\"\\,[]{}'\n\r\t\u2028\ue000\x7f é"), max_size=8)
+)
+rows = st.tuples(hostile, st.floats(width=32, allow_nan=False, allow_infinity=False), hostile, hostile)
 
 
 @settings(
-    max_examples=5, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    items=st.lists(texts, min_size=10, max_size=40, unique=True),
-    score=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    shards=st.lists(
+        st.dictionaries(hostile, st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=4),
+        min_size=1,
+        max_size=3,
+    ),
+    many=st.sampled_from([1, 3, 100]),
 )
-def test_any_text_and_score_come_back(store, items, score):
-    frame = lists(("ann",), items).with_columns(score=pl.lit(score, pl.Float32))
-    store.publish(candidate(top_k=1), [frame], StoreSettings(max_shrink=1.0))
-    mine = store.user_list("ann")
-    assert [row.item_id for row in mine] == items
-    assert [pl.Series([row.score], dtype=pl.Float32)[0] for row in mine] == [score] * len(items)
+def test_any_text_and_score_come_back(store, shards, many):
+    """Lists of any length, in any number of shards, with texts in any number of parts, read through the view."""
+    whole, frames = {}, []
+    for shard in shards:
+        mine = {user: made for user, made in shard.items() if user not in whole}
+        whole |= mine
+        frames.append(frame_of(mine))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coding, "MANY", many)
+        generation = store.load_generation(candidate(top_k=1), frames, StoreSettings(max_duplicates=1.0))
+    assert (generation.state, generation.users) == ("ready", len(whole))
+    with store.engine.begin() as connection:
+        connection.execute(update(Live).values(generation_id=generation.id))
+    for user, made in whole.items():
+        found = [(row.item_id, row.score, row.source, row.reason) for row in store.user_list(user)]
+        assert found == [(item, pytest.approx(score, rel=1e-7), *why) for item, score, *why in made]
+
+
+def frame_of(shard):
+    made = [(user, rank, *row) for user, lines in shard.items() for rank, row in enumerate(lines, 1)]
+    return pl.DataFrame(made, schema=TYPES, orient="row")
+
+
+def test_scores_come_back_to_the_last_bit(store):
+    bits = np.random.default_rng(1).integers(0, 2**32, 400, dtype=np.uint32).view(np.float32)
+    scores = pl.Series(bits[np.isfinite(bits)])
+    frame = lists(("ann",), [f"item {n}" for n in range(len(scores))]).with_columns(score=scores)
+    store.publish(candidate(), [frame])
+    assert [np.float32(row.score) for row in store.user_list("ann")] == scores.to_list()
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_no_number_is_not_lost_with_its_list(store, score):
+    frame = lists(("ann",)).with_columns(score=pl.Series([1.0, score, 0.5], dtype=pl.Float32))
+    store.publish(candidate(), [frame])
+    first, second, third = (row.score for row in store.user_list("ann"))
+    # JSON, which SQLite keeps, has no word for it.
+    assert (first, str(second), third) == (1.0, str(score) if is_postgresql(store.engine) else "None", 0.5)
+
+
+def test_ids_may_hold_any_character_that_stands_between_ids(store):
+    items = [*MARKS[:40], "".join(MARKS[:40]), ""]
+    store.publish(
+        candidate(top_k=1), [lists(("ann",), items), lists(("bob",), [""]), lists(("cy",), ["a", ""])]
+    )
+    found = {user: [row.item_id for row in store.user_list(user)] for user in ("ann", "bob", "cy")}
+    assert found == {"ann": items, "bob": [""], "cy": ["a", ""]}
+
+
+def test_ids_that_hold_all_of_them_are_refused_by_name(store, monkeypatch):
+    monkeypatch.setattr(copying, "MARKS", "ab")
+    odd = lists(("ann",), ["a", "b", "c"])
+    if is_postgresql(store.engine):
+        with pytest.raises(DataError, match="item_id holds every character"):
+            store.load_generation(candidate(), [odd])
+        assert (rows_of(store), store.generations()) == ([], [])
+    else:
+        assert store.load_generation(candidate(), [odd]).rows == 3
+
+
+def test_a_text_is_kept_once_however_many_rows_give_it(store):
+    store.publish(candidate(), [lists(("ann", "bob")), lists(("cy",), ("tea", "milk", "oat"))])
+    with store.engine.connect() as connection:
+        kept = connection.execute(select(TEXTS.c.text)).scalars().all()
+    assert sorted(kept) == [
+        "repeat",
+        *(f"you bought {item} before" for item in ("milk", "oat", "rye", "tea")),
+    ]
+
+
+def test_reasons_of_every_row_s_own_come_back(store, monkeypatch):
+    monkeypatch.setattr(coding, "MANY", 5)
+    users = [f"shopper {n}" for n in range(20)]
+    frames = [lists((user,)).with_columns(reason=pl.lit(f"{user}, ") + pl.col("reason")) for user in users]
+    store.publish(candidate(), frames)
+    for user in users:
+        assert store.user_list(user)[2].reason == f"{user}, you bought rye before"
 
 
 def test_shards_arrive_as_one_generation(store):

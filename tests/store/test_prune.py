@@ -19,9 +19,7 @@ def publish(store, day, **options):
 
 def stored(store):
     with store.engine.connect() as connection:
-        return set(
-            connection.execute(text("SELECT DISTINCT generation_id FROM recommendation_lists")).scalars()
-        )
+        return set(connection.execute(text("SELECT DISTINCT generation_id FROM packed_lists")).scalars())
 
 
 def test_the_newest_generations_stay(store):
@@ -63,7 +61,10 @@ def test_nothing_of_a_pruned_generation_is_left(store):
         publish(store, day)
     if is_postgresql(store.engine):
         names = {name for name in inspect(store.engine).get_table_names() if "lists_g" in name}
-        assert names == {f"recommendation_lists_g{id}" for id in stored(store)}
+        assert names == {f"packed_lists_g{id}" for id in stored(store)}
+    with store.engine.connect() as connection:
+        texts = connection.execute(text("SELECT DISTINCT generation_id FROM list_texts")).scalars()
+        assert set(texts) == stored(store)
 
 
 def test_a_reader_is_neither_cut_off_nor_waited_for(store, monkeypatch):
@@ -74,7 +75,7 @@ def test_a_reader_is_neither_cut_off_nor_waited_for(store, monkeypatch):
     publish(store, 0)
     publish(store, 1)
     with store.engine.connect() as reader:
-        assert len(reader.execute(text("SELECT * FROM recommendation_lists")).all()) == 4
+        assert len(reader.execute(text("SELECT * FROM packed_lists")).all()) == 4
         third = publish(store, 2)
         assert store.live().id == third.id
         assert store.user_list("ann")

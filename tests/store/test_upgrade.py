@@ -2,16 +2,18 @@
 
 import pytest
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from recsys_tasks.errors import Busy
+from recsys_tasks.settings import StoreSettings
+from recsys_tasks.store import churn as churning
 from recsys_tasks.store import migrate as migrating
 from recsys_tasks.store.connect import engine_for, is_postgresql, make_url, writer
 from recsys_tasks.store.migrate import HEAD, alembic_config, current_revision, migrate
 from recsys_tasks.store.store import Store
-from tests.store.builders import TUESDAY, candidate, lists
+from tests.store.builders import TUESDAY, WEDNESDAY, candidate, lists
 
-PREVIOUS = "0001"
+PREVIOUS = ("0001", "0002")
 GENERATION = (
     "INSERT INTO generations (id, night, run_id, model, model_refs, top_k, rows, users, fallback_share, state, why,"
     " audit, created_at) VALUES ({id}, '2026-03-0{id}', 'run {id}', 'm', '{{}}', 2, 2, 1, 0.5, 'ready', '', '{{}}',"
@@ -36,15 +38,20 @@ READS = {
 }
 
 
+@pytest.fixture(params=PREVIOUS)
+def previous(request):
+    return request.param
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path):
-    """A database as the previous release left it: two generations, the second live."""
+def engine(request, previous, tmp_path):
+    """A database as a previous release left it: two generations, the second live."""
     if request.param == "postgresql":
         engine = engine_for(make_url(request.getfixturevalue("fresh_postgres_url")))
     else:
         engine = engine_for(make_url(f"sqlite:///{tmp_path}/serve.db"))
     with writer(engine).begin() as connection:
-        command.upgrade(alembic_config(connection), PREVIOUS)
+        command.upgrade(alembic_config(connection), previous)
         for id in (1, 2):
             _generation(connection, request.param, id)
         connection.execute(text("UPDATE live SET generation_id = 2, moved_by = 'me'"))
@@ -89,13 +96,13 @@ def answers(engine):
         return {name: connection.execute(text(query)).all() for name, query in READS.items()}
 
 
-def test_every_query_of_the_previous_release_answers_as_before(engine):
+def test_every_query_of_the_previous_release_answers_as_before(engine, previous):
     before = answers(engine)
     assert all(before.values())
     migrate(engine)
     assert answers(engine) == before
     with engine.connect() as connection:
-        assert current_revision(connection) == HEAD != PREVIOUS
+        assert current_revision(connection) == HEAD != previous
 
 
 def test_this_release_goes_on_from_there(engine):
@@ -106,6 +113,46 @@ def test_this_release_goes_on_from_there(engine):
     assert store.rollback(1, why="bad", who="me").id == 1
     assert store.publish(candidate(TUESDAY), [lists()]).switched
     assert [g.id for g in store.generations()] == [1, 2, 3]
+    assert [row.reason for row in store.user_list("bob")][:1] == ["you bought tea before"]
+    assert store.rollback(why="bad too", who="me").id == 1
+    assert [row.reason for row in store.user_list("ann")] == ["you buy it", "popular"]
+
+
+def test_lists_of_both_releases_are_compared_and_pruned(engine, monkeypatch):
+    monkeypatch.setattr(churning, "ENOUGH", 1)
+    migrate(engine)
+    store = Store(engine)
+    published = store.publish(candidate(TUESDAY), [lists(("ann",))], StoreSettings(max_churn=1.0)).generation
+    assert (published.audit["against"], published.audit["churn"]) == (2, 0.0), "tea and rye are there still"
+    store.prune(1)
+    assert [(g.id, g.state) for g in store.generations()] == [(1, "ready"), (2, "pruned"), (3, "ready")]
+    with engine.connect() as connection:
+        left = connection.execute(text("SELECT DISTINCT generation_id FROM recommendation_lists")).scalars()
+        assert list(left) == [1]
+        if is_postgresql(engine):
+            names = {name for name in inspect(engine).get_table_names() if "lists_g" in name}
+            assert names == {"recommendation_lists_g1", "packed_lists_g3"}
+
+
+def test_the_previous_release_may_still_publish(engine):
+    """Its rows go where they went before; once its pointer points there, they are what readers see."""
+    migrate(engine)
+    store = Store(engine)
+    store.publish(candidate(TUESDAY), [lists()])
+    with writer(engine).begin() as connection:
+        _generation(connection, engine.dialect.name, 4)
+        connection.execute(text("UPDATE live SET generation_id = 4"))
+    assert [row.item_id for row in store.user_list("ann")] == ["tea", "rye"]
+    assert store.publish(candidate(WEDNESDAY), [lists()]).switched
+    assert [row.item_id for row in store.user_list("ann")] == ["tea", "milk", "rye"]
+
+
+def test_a_downgrade_brings_back_what_the_earlier_view_shows(engine):
+    before = answers(engine)
+    migrate(engine)
+    with writer(engine).begin() as connection:
+        command.downgrade(alembic_config(connection), "0002")
+    assert answers(engine) == before
 
 
 def test_a_worker_of_the_previous_release_may_still_write(engine):
@@ -117,18 +164,18 @@ def test_a_worker_of_the_previous_release_may_still_write(engine):
     assert not Store(engine).decisions()[0].awaits_live
 
 
-def test_a_migration_gives_up_rather_than_hold_up_readers(engine, monkeypatch):
+def test_a_migration_gives_up_rather_than_hold_up_readers(engine, previous, monkeypatch):
     if not is_postgresql(engine):
         pytest.skip("SQLite has one writer, and readers never wait for it")
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", "100ms")
     before = answers(engine)
     with engine.connect() as reader:
-        reader.execute(text(READS["generations"]))  # its transaction goes on: an upgrade must wait for it
+        reader.execute(text(READS["the view"]))  # its transaction goes on: an upgrade must wait for it
         with pytest.raises(Busy, match="another process"):
             migrate(engine)
         assert answers(engine) == before
         with engine.connect() as connection:
-            assert current_revision(connection) == PREVIOUS
+            assert current_revision(connection) == previous
     migrate(engine)
     assert answers(engine) == before
 

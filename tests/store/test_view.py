@@ -49,8 +49,8 @@ def test_a_shopper_is_found_by_index_and_only_in_the_live_generation(store):
         plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + query))
     assert "subject_id" in plan
     if is_postgresql(store.engine):
-        assert "Seq Scan on recommendation_lists" not in plan
-        live, old = (line for line in plan.splitlines() if "Index Scan using pk_recommendation_lists" in line)
+        assert "Seq Scan on packed_lists" not in plan
+        live, old = (line for line in plan.splitlines() if "Index Scan using pk_packed_lists" in line)
         assert sorted(["never executed" in live, "never executed" in old]) == [False, True]
     else:
         assert "SEARCH l USING INDEX" in plan

@@ -1,0 +1,242 @@
+"""
+python -m benchmarks.peers.worker_pairs SYSTEM FILE: the work of `benchmarks.pairs`, by a library's own means.
+
+Prints {cpu, seconds, peak_mb, digest} as JSON. ``polars`` and ``pandas`` are what somebody who knows the library would
+write for the same rows; both draw negatives with the product's generator, and look up membership by a join.
+"""
+
+import json
+import resource
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+FOLLOWERS, WINDOW = 5, 1440 * 60 * 10**6
+MAX_PER_USER, MAX_PER_ITEM = 200, 50
+EACH, EXPONENT, ROUNDS, SEED = 4, 0.5, 30, 1
+LEARNED = ["purchase", "cart", "view"]
+
+Arrays = dict[str, np.ndarray]
+
+
+def polars(file: str) -> Arrays:
+    events = pl.scan_parquet(file)
+    users, items = (events.select(pl.col(c).unique().sort()).collect()[c] for c in ("user_id", "item_id"))
+    coded = events.select(
+        user=pl.col("user_id").cast(pl.Enum(users)).to_physical(),
+        at=pl.col("occurred_at").dt.epoch("us"),
+        item=pl.col("item_id").cast(pl.Enum(items)).to_physical(),
+        kind=pl.col("event_type").cast(pl.Enum(LEARNED)).to_physical(),
+    )
+    counts = coded.group_by("item").len().sort("item").collect()["len"].to_numpy()
+    history = coded.unique().sort("user", "at", "item", "kind").collect()
+    lengths = history.group_by("user").len().sort("user")["len"].to_numpy()
+    once = history.lazy().unique(["user", "at", "item"], keep="first", maintain_order=True)
+    pairs = _polars_pairs(once)
+    touched = history.select("user", "item").unique()
+
+    def own(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        asked = pl.DataFrame({"user": user, "item": item.astype(np.uint32)}).with_row_index()
+        return asked.join(touched, on=["user", "item"], how="semi")["index"].to_numpy()
+
+    def repeated(keys: np.ndarray) -> np.ndarray:
+        return ~pl.Series(keys).is_first_distinct().to_numpy()
+
+    user, anchor = pairs["user"].to_numpy(), pairs["anchor"].to_numpy()
+    group, negative, good = negatives(user, anchor, counts, own, repeated)
+    drawn = pl.DataFrame({"group": group[good], "negative": negative[good]}).sort("group", "negative")
+    return {
+        "starts": np.append(0, np.cumsum(lengths)),
+        **{name: history[name].to_numpy() for name in ("user", "at", "item", "kind")},
+        **{f"pair {name}": pairs[name].to_numpy() for name in ("user", "anchor", "positive", "at")},
+        "negative": drawn["negative"].to_numpy(),
+    }
+
+
+def _polars_pairs(once: pl.LazyFrame) -> pl.DataFrame:
+    # Newest first, and of one event's pairs the closer first: both in one number.
+    steps = [
+        once.select(
+            "user",
+            anchor=pl.col("item").shift(step),
+            positive="item",
+            key=pl.col("at") * 8 - step,
+            close=(pl.col("user") == pl.col("user").shift(step))
+            & (pl.col("item") != pl.col("item").shift(step))
+            & (pl.col("at") - pl.col("at").shift(step) <= WINDOW),
+        )
+        .filter("close")
+        .drop("close")
+        for step in range(1, FOLLOWERS + 1)
+    ]
+    return (
+        pl.concat(steps)
+        .group_by("user", "anchor", "positive")
+        .agg(pl.col("key").max())
+        .filter(pl.col("key").rank("ordinal", descending=True).over("user") <= MAX_PER_USER)
+        .with_columns(at=(pl.col("key") + 7) // 8)
+        .sort("at", "user", "anchor", "positive", descending=[True, False, False, False])
+        .filter(pl.int_range(pl.len()).over("anchor") < MAX_PER_ITEM)
+        .sort("user", "anchor", "positive")
+        .collect()
+    )
+
+
+def pandas(file: str) -> Arrays:
+    import pandas as pd
+    from pyarrow import parquet
+
+    ids = ["user_id", "item_id", "event_type"]
+    events = parquet.read_table(file, read_dictionary=ids).to_pandas()
+    history = pd.DataFrame(
+        {
+            "user": _pandas_codes(events["user_id"]),
+            "at": events["occurred_at"].astype("datetime64[us, UTC]").astype("int64"),
+            "item": _pandas_codes(events["item_id"]),
+            "kind": events["event_type"].cat.set_categories(LEARNED).cat.codes,
+        }
+    )
+    del events
+    counts = np.bincount(history["item"])
+    columns = ["user", "at", "item", "kind"]
+    history = history.drop_duplicates().sort_values(columns, ignore_index=True)
+    once = history.drop_duplicates(["user", "at", "item"])
+    pairs = _pandas_pairs(pd, once)
+    touched = pd.Index((history["user"].astype("int64") * len(counts) + history["item"]).unique())
+
+    def own(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(pd.Index(user.astype(np.int64) * len(counts) + item).isin(touched))
+
+    def repeated(keys: np.ndarray) -> np.ndarray:
+        return pd.Series(keys).duplicated().to_numpy()
+
+    user, anchor = pairs["user"].to_numpy(), pairs["anchor"].to_numpy()
+    group, negative, good = negatives(user, anchor, counts, own, repeated)
+    drawn = pd.DataFrame({"group": group[good], "negative": negative[good]})
+    drawn = drawn.sort_values(["group", "negative"])
+    return {
+        "starts": np.append(0, np.cumsum(np.bincount(history["user"]))),
+        **{name: history[name].to_numpy() for name in columns},
+        **{f"pair {name}": pairs[name].to_numpy() for name in ("user", "anchor", "positive", "at")},
+        "negative": drawn["negative"].to_numpy(),
+    }
+
+
+def _pandas_codes(ids: Any) -> np.ndarray:
+    """Codes in the order of the ids."""
+    return ids.cat.reorder_categories(ids.cat.categories.sort_values()).cat.codes.to_numpy()
+
+
+def _pandas_pairs(pd: Any, once: Any) -> Any:
+    steps = []
+    for step in range(1, FOLLOWERS + 1):
+        back = once.shift(step)
+        close = (
+            (once["user"] == back["user"])
+            & (once["item"] != back["item"])
+            & (once["at"] - back["at"] <= WINDOW)
+        )
+        found = once.loc[close, ["user", "item", "at"]].rename(columns={"item": "positive"})
+        found["anchor"] = back.loc[close, "item"].astype("int64")
+        found["key"] = found.pop("at") * 8 - step
+        steps.append(found)
+    three = ["user", "anchor", "positive"]
+    pairs = pd.concat(steps).sort_values("key", ascending=False).drop_duplicates(three)
+    pairs = pairs[pairs.groupby("user").cumcount() < MAX_PER_USER]
+    pairs = pairs.assign(at=(pairs["key"] + 7) // 8)
+    pairs = pairs.sort_values(["at", *three], ascending=[False, True, True, True])
+    return pairs[pairs.groupby("anchor").cumcount() < MAX_PER_ITEM].sort_values(three)
+
+
+def negatives(
+    user: np.ndarray,
+    anchor: np.ndarray,
+    counts: np.ndarray,
+    own: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    repeated: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Group, item and whether it is good, of every draw; ``own`` tells the rows that a shopper has touched."""
+    generator = np.random.default_rng(SEED)
+    until = np.cumsum(counts.astype(np.float64) ** EXPONENT)
+    new = np.ones(len(user), dtype=bool)
+    new[1:] = (user[1:] != user[:-1]) | (anchor[1:] != anchor[:-1])
+    group = np.repeat(np.cumsum(new) - 1, EACH)
+    user = np.repeat(user, EACH)
+    negative, bad = np.zeros(len(user), dtype=np.int64), np.ones(len(user), dtype=bool)
+    for _ in range(ROUNDS):
+        again = np.flatnonzero(bad)
+        if len(again) == 0:
+            break
+        dice = generator.random(len(again)) * until[-1]
+        negative[again] = np.minimum(np.searchsorted(until, dice, side="right"), len(until) - 1)
+        bad[again] = False
+        bad[again[own(user[again], negative[again])]] = True
+        changed = np.zeros(group[-1] + 1, dtype=bool)
+        changed[group[again]] = True
+        rows = np.flatnonzero(changed[group])
+        bad[rows[repeated(group[rows] * len(counts) + negative[rows])]] = True
+    return group, negative, ~bad
+
+
+def ours(file: str) -> Arrays:
+    from benchmarks.pairs_log import UNTIL, WEIGHTS
+    from recsys_tasks.pairs.coding import code_log
+    from recsys_tasks.pairs.negatives import coded_negatives
+    from recsys_tasks.pairs.positives import coded_pairs
+    from recsys_tasks.settings import PairSettings
+
+    settings = PairSettings(max_pairs=10**12)
+    log = code_log(pl.read_parquet(file), WEIGHTS, UNTIL)
+    pairs = coded_pairs(log, settings, UNTIL)
+    drawn = coded_negatives(pairs.user, pairs.anchor, pairs.positive, log, settings, SEED)
+    return {
+        **{name: getattr(log.clean, name) for name in ("starts", "user", "at", "item", "kind")},
+        **{f"pair {name}": getattr(pairs, name) for name in ("user", "anchor", "positive", "at")},
+        "negative": drawn.negative,
+    }
+
+
+SYSTEMS = {"ours": ours, "polars": polars, "pandas": pandas}
+
+
+def cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def digest(arrays: Arrays) -> dict[str, list[int]]:
+    """Length and check sum of every array: equal where every row is."""
+    return {
+        name: [
+            len(array),
+            sum(
+                zlib.crc32(array[first : first + 10**6].astype(np.int64))
+                for first in range(0, len(array), 10**6)
+            ),
+        ]
+        for name, array in arrays.items()
+    }
+
+
+def main(system: str, file: str) -> None:
+    if system == "pandas":
+        import pyarrow.parquet  # noqa: F401 - importing is not what is measured
+    elif system == "ours":
+        import recsys_tasks.pairs.negatives  # noqa: F401
+    began, spent = time.perf_counter(), cpu_seconds()
+    arrays = SYSTEMS[system](file)
+    cost = {
+        "cpu": cpu_seconds() - spent,
+        "seconds": time.perf_counter() - began,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+    }
+    json.dump({**cost, "digest": digest(arrays)}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
