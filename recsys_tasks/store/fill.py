@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, text
 
 from recsys_tasks.store.connect import is_postgresql
 from recsys_tasks.store.copy_block import CLOSING, FIELDS, OPENING, copy_block
-from recsys_tasks.store.json_rows import COLUMNS, json_rows
+from recsys_tasks.store.json_rows import COLUMNS, Row, json_rows
 from recsys_tasks.store.parts import ahead, parts
 from recsys_tasks.store.shards import Shard
 from recsys_tasks.store.tables import LISTS, TEXTS
@@ -88,16 +88,14 @@ def _copy(connection: Connection, filling: Filling, table: str) -> None:
 
 def _fill_sqlite(connection: Connection, filling: Filling) -> None:
     driver: Any = connection.connection.driver_connection
-
-    def counted(frame: pl.DataFrame) -> Shard:
-        shard = Shard.of(frame)
-        filling.count(shard)
-        return shard
-
     for texts, frames in parts(filling.lists):
-        # The interpreter's lock is taken anew for each row: a thread that holds it (making rows does) would slow this.
-        for shard in ahead(counted, frames):
-            driver.executemany(INSERT, json_rows(shard, filling.generation_id, filling.surface, texts))
+
+        def rows(shard: Shard, texts: Texts = texts) -> Iterator[Row]:
+            filling.count(shard)
+            return json_rows(shard, filling.generation_id, filling.surface, texts)
+
+        for some in ahead(rows, map(Shard.of, frames)):
+            driver.executemany(INSERT, some)
         _keep(connection, filling.generation_id, texts)
 
 

@@ -1,7 +1,7 @@
 """Lists as rows for SQLite, where ids and scores are JSON: a column is joined at once and cut between lists."""
 
 from collections.abc import Iterator
-from itertools import pairwise, repeat
+from itertools import chain, pairwise, repeat
 
 import numpy as np
 import polars as pl
@@ -17,11 +17,15 @@ Row = tuple[int, str, str, str, str, bytes, bytes]
 
 
 def json_rows(shard: Shard, generation_id: int, surface: str, texts: Texts) -> Iterator[Row]:
-    """(generation_id, subject_id, surface, item_ids, scores, sources, reasons) of each list."""
+    """
+    (generation_id, subject_id, surface, item_ids, scores, sources, reasons) of each list.
+
+    Columns are joined by this call, lists are cut out of them as rows are asked for.
+    """
     items, scores = _escaped(shard.frame["item_id"]), _numbers(shard.frame["score"])
     sources, reasons = texts.codes(shard.sources), texts.codes(shard.reasons)
-    for rows in shard.by_length():
-        yield from zip(
+    made = [
+        zip(
             repeat(generation_id),
             shard.frame["user_id"].gather(rows[:, 0]).to_list(),
             repeat(surface),
@@ -31,6 +35,9 @@ def json_rows(shard: Shard, generation_id: int, surface: str, texts: Texts) -> I
             _blobs(reasons[rows]),
             strict=False,
         )
+        for rows in shard.by_length()
+    ]
+    return chain.from_iterable(made)
 
 
 def _escaped(column: pl.Series) -> pl.Series:
@@ -56,8 +63,7 @@ def _arrays(column: pl.Series, rows: Ints, quote: str = "") -> Iterator[str]:
     whole = str(values.str.join(between)[0]) + between
     ends = np.cumsum(values.str.len_chars().to_numpy().astype(np.int64) + len(between))
     bounds = [0, *ends[rows.shape[1] - 1 :: rows.shape[1]].tolist()]
-    for begin, end in pairwise(bounds):
-        yield f"[{quote}{whole[begin : end - len(between)]}{quote}]"
+    return (f"[{quote}{whole[begin : end - len(between)]}{quote}]" for begin, end in pairwise(bounds))
 
 
 def _blobs(codes: Codes) -> Iterator[bytes]:
