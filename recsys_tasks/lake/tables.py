@@ -5,6 +5,7 @@ The lake: the events and items of one shop as Delta tables, written by day, read
 whole. ``items`` keeps every version of every item. Beside the tables, ``days/`` and ``snapshots/`` hold one small
 JSON record per extracted day and per catalogue snapshot. A day's records are taken away before its commit and written
 after it: where a crash in between left rows without a record, whoever asks for it first makes it from the rows.
+``catalogues.json`` remembers hashes that can be computed again.
 """
 
 import logging
