@@ -5,6 +5,7 @@ Prints {cpu, seconds, peak_mb, digest} as JSON. ``polars`` and ``pandas`` are wh
 write for the same rows; both draw negatives with the product's generator, and look up membership by a join.
 """
 
+import importlib
 import json
 import resource
 import sys
@@ -89,16 +90,14 @@ def _polars_pairs(once: pl.LazyFrame) -> pl.DataFrame:
 
 def pandas(file: str) -> Arrays:
     import pandas as pd
-    from pyarrow import parquet
 
-    ids = ["user_id", "item_id", "event_type"]
-    events = parquet.read_table(file, read_dictionary=ids).to_pandas()
+    events = pl.read_parquet(file)
     history = pd.DataFrame(
         {
-            "user": _pandas_codes(events["user_id"]),
-            "at": events["occurred_at"].astype("datetime64[us, UTC]").astype("int64"),
-            "item": _pandas_codes(events["item_id"]),
-            "kind": events["event_type"].cat.set_categories(LEARNED).cat.codes,
+            "user": _pandas_codes(pd, events["user_id"]),
+            "at": events["occurred_at"].dt.epoch("us").to_numpy(),
+            "item": _pandas_codes(pd, events["item_id"]),
+            "kind": _pandas_ids(pd, events["event_type"]).set_categories(LEARNED).codes,
         }
     )
     del events
@@ -127,9 +126,18 @@ def pandas(file: str) -> Arrays:
     }
 
 
-def _pandas_codes(ids: Any) -> np.ndarray:
+def _pandas_ids(pd: Any, ids: pl.Series) -> Any:
+    """A pandas categorical, as its own Parquet reader makes it; pyarrow is no part of that environment that works."""
+    number = ids.cast(pl.Categorical(pl.Categories.random()))
+    names = number.unique()
+    named = pd.Series(names.cast(pl.String).to_list(), index=names.to_physical().to_numpy()).sort_index()
+    return pd.Categorical.from_codes(number.to_physical().to_numpy(), named.to_list())
+
+
+def _pandas_codes(pd: Any, ids: pl.Series) -> np.ndarray:
     """Codes in the order of the ids."""
-    return ids.cat.reorder_categories(ids.cat.categories.sort_values()).cat.codes.to_numpy()
+    found = _pandas_ids(pd, ids)
+    return found.reorder_categories(found.categories.sort_values()).codes
 
 
 def _pandas_pairs(pd: Any, once: Any) -> Any:
@@ -191,7 +199,7 @@ def ours(file: str) -> Arrays:
     from recsys_tasks.settings import PairSettings
 
     settings = PairSettings(max_pairs=10**12)
-    log = code_log(pl.read_parquet(file), WEIGHTS, UNTIL)
+    log = code_log(pl.scan_parquet(file), WEIGHTS, UNTIL)
     pairs = coded_pairs(log, settings, UNTIL)
     drawn = coded_negatives(pairs.user, pairs.anchor, pairs.positive, log, settings, SEED)
     return {
@@ -224,10 +232,8 @@ def digest(arrays: Arrays) -> dict[str, list[int]]:
 
 
 def main(system: str, file: str) -> None:
-    if system == "pandas":
-        import pyarrow.parquet  # noqa: F401 - importing is not what is measured
-    elif system == "ours":
-        import recsys_tasks.pairs.negatives  # noqa: F401
+    # Importing is not what is measured.
+    importlib.import_module({"ours": "recsys_tasks.pairs.negatives"}.get(system, system))
     began, spent = time.perf_counter(), cpu_seconds()
     arrays = SYSTEMS[system](file)
     cost = {

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from recsys_tasks.pairs.keys import Codes, Ints, Keys, Layout, chunks, first_of_run, offsets, ordered, width
+from recsys_tasks.pairs.keys import (
+    Codes,
+    Ints,
+    Keys,
+    Kinds,
+    Layout,
+    chunks,
+    first_of_run,
+    offsets,
+    ordered,
+    width,
+)
 
 # A day, an hour, a minute, a second and a millisecond in microseconds.
 UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)
@@ -27,7 +38,7 @@ class RawLog:
     user: Codes
     at: Ints
     item: Codes
-    kind: Codes
+    kind: Kinds
     sizes: tuple[int, int, int]
 
 
@@ -44,7 +55,7 @@ class CleanLog:
     user: Codes
     item: Codes
     at: Ints
-    kind: Codes
+    kind: Kinds
     unit: int
 
 
@@ -86,7 +97,7 @@ def _distinct(layout: Layout, log: RawLog, number: Callable[[Ints], Ints]) -> Ke
 def _unpacked(
     keys: Keys, layout: Layout, log: RawLog, unit: int, instant: Callable[[Keys], Ints]
 ) -> CleanLog:
-    user, item, kind = (np.empty(len(keys), dtype=np.uint32) for _ in range(3))
+    user, item, kind = (np.empty(len(keys), dtype=codes.dtype) for codes in (log.user, log.item, log.kind))
     at = np.empty(len(keys), dtype=np.int64)
     for some in chunks(len(keys)):
         part = keys[some]

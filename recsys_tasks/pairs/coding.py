@@ -15,12 +15,13 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_tasks.pairs.clean import CleanLog, RawLog, clean
-from recsys_tasks.pairs.keys import Codes, Ints
+from recsys_tasks.pairs.keys import Codes, Ints, Kinds
 
 Floats = npt.NDArray[np.float64]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-CODED = ("user_id", "item_id", "event_type", "occurred_at")
+# Kinds that a byte can number.
+SMALL = 256
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class CodedLog:
     user: Codes
     item: Codes
     at: Ints
-    kind: Codes
+    kind: Kinds
 
     @cached_property
     def rows(self) -> pl.DataFrame:
@@ -77,18 +78,26 @@ class CodedLog:
 
 
 def code_log(
-    events: pl.DataFrame, weights: Mapping[str, float] | None = None, until: datetime | None = None
+    events: pl.DataFrame | pl.LazyFrame,
+    weights: Mapping[str, float] | None = None,
+    until: datetime | None = None,
 ) -> CodedLog:
-    """Code the events before ``until`` (all, where not given); without ``weights`` every type weighs 1."""
-    known = events.select(CODED)
-    if until is not None and not (known["occurred_at"] < until).all():
+    """
+    Code the events before ``until`` (all, where not given); without ``weights`` every type weighs 1.
+
+    Of a log that is read lazily one column is in memory at a time: ids take several times the room of their codes.
+    """
+    known = events.lazy()
+    if until is not None and not known.select((pl.col("occurred_at") < until).all()).collect().item():
         known = known.filter(pl.col("occurred_at") < until)
-    users, user = _coded(known["user_id"])
-    items, item = _coded(known["item_id"])
-    kinds, kind = _coded(known["event_type"])
+    users, user = _coded(_column(known, "user_id"))
+    items, item = _coded(_column(known, "item_id"))
+    kinds, kind = _coded(_column(known, "event_type"))
     weighed = {name: 1.0 if weights is None else weights.get(name, np.nan) for name in kinds}
     heaviest_first = sorted(weighed, key=lambda name: (np.isnan(weighed[name]), -weighed[name], name))
-    place = np.array([heaviest_first.index(name) for name in kinds], dtype=np.uint32)
+    place: Kinds = np.array([heaviest_first.index(name) for name in kinds], dtype=np.uint32)
+    if len(place) <= SMALL:
+        place = place.astype(np.uint8)
     return CodedLog(
         users,
         items,
@@ -96,9 +105,13 @@ def code_log(
         np.array([weighed[name] for name in heaviest_first], dtype=np.float64),
         user,
         item,
-        known["occurred_at"].dt.epoch("us").to_numpy(),
+        micros_of(_column(known, "occurred_at")),
         place[kind],
     )
+
+
+def _column(events: pl.LazyFrame, name: str) -> pl.Series:
+    return events.select(name).collect().to_series()
 
 
 def _coded(ids: pl.Series) -> tuple[pl.Series, Codes]:

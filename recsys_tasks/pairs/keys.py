@@ -5,7 +5,7 @@ A key that holds all columns, the first in the highest bits, is sorted, compared
 again far faster than the columns are. Widths come from the data, so most logs fit; who packs asks ``fits`` first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import polars as pl
 
 Codes = npt.NDArray[np.uint32]
 Ints = npt.NDArray[np.int64]
+Kinds = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
 Keys = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -49,6 +50,14 @@ class Layout:
         for bits, column in zip(self.widths[1:], columns[1:], strict=True):
             keys <<= np.uint64(bits)
             keys |= column.astype(np.uint64, copy=False)
+        return keys
+
+    def numbered(self, column: Numbers, change: Callable[[Numbers], Numbers] | None = None) -> Keys:
+        """The column, changed by a function where given, and the row's number."""
+        keys = np.empty(len(column), dtype=np.uint64)
+        for some in chunks(len(column)):
+            part = column[some] if change is None else change(column[some])
+            keys[some] = self.pack(part, np.arange(some.start, some.stop))
         return keys
 
     def part(self, keys: Keys, place: int, columns: int = 1) -> Keys:

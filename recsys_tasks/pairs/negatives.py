@@ -147,7 +147,8 @@ class _Draw:
         self._popular = Popular(counts.astype(np.float64) ** settings.popularity_exponent)
         self.touched = Touched(log.clean.user, log.clean.item, self._n_items)
         shares = settings.negatives
-        self._until = np.cumsum([getattr(shares, kind) for kind in KINDS])
+        # Rounded, so that .1 + .2 is .3.
+        self._until = np.cumsum([getattr(shares, kind) for kind in KINDS]).round(12)
         if shares.other_shopper:
             self._others = (self.touched.starts, self.touched.items)
         if shares.hard:

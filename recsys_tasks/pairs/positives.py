@@ -19,7 +19,7 @@ import polars as pl
 
 from recsys_tasks.pairs.clean import CleanLog
 from recsys_tasks.pairs.coding import CodedLog, code_log, instants, micros
-from recsys_tasks.pairs.keys import Bools, Codes, Ints, Layout, first_of_run, ordered, width
+from recsys_tasks.pairs.keys import Bools, Codes, Ints, Kinds, Layout, chunks, first_of_run, ordered, width
 from recsys_tasks.pairs.sequence import in_sequence
 from recsys_tasks.schema import Pairs
 from recsys_tasks.settings import PairSettings
@@ -28,6 +28,7 @@ MICROS_PER_MINUTE = 60 * 10**6
 MICROS_PER_DAY = 24 * 60 * MICROS_PER_MINUTE
 # Candidates that are worked on at a time, where no single shopper has more.
 CANDIDATES = 1 << 19
+MOST_CODES = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class CodedPairs:
     anchor: Codes
     positive: Codes
     at: Ints
-    kind: Codes
+    kind: Kinds
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def __getitem__(self, rows: Ints | Bools) -> "CodedPairs":
+    def __getitem__(self, rows: Codes | Ints | Bools) -> "CodedPairs":
         return CodedPairs(*(column[rows] for column in vars(self).values()))
 
     @classmethod
@@ -185,27 +186,40 @@ def _rank(kept: Ints, shopper: Ints, starts: Ints) -> Ints:
 def _capped(pairs: CodedPairs, unit: int, n_items: int, settings: PairSettings) -> CodedPairs:
     """The newest pairs of each anchor, and of those the newest of all; ties by user, anchor, positive."""
     newest = _newest_first(pairs.at, unit)
-    anchor = pairs.anchor[newest]
-    crowded = np.bincount(anchor, minlength=n_items) > settings.max_per_item
-    asked = np.flatnonzero(crowded[anchor])
-    layout = Layout((width(n_items), width(len(newest))))
-    keys = ordered(layout.pack(anchor[asked], asked))
-    first = first_of_run(layout.part(keys, 0))
-    rank = np.arange(len(keys)) - np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))
-    stays = np.ones(len(newest), dtype=bool)
-    stays[layout.part(keys, 1).astype(np.int64)] = rank < settings.max_per_item
-    return pairs[np.sort(newest[stays][: settings.max_pairs])]
+    stays = ~_beyond(pairs.anchor[newest], n_items, settings.max_per_item)
+    kept: Codes | Ints = newest[stays][: settings.max_pairs]
+    kept.sort()
+    return pairs[kept]
 
 
-def _newest_first(at: Ints, unit: int) -> Ints:
+def _beyond(anchor: Codes, n_items: int, limit: int) -> Bools:
+    """Rows before which ``limit`` rows of their anchor stand."""
+    layout = Layout((width(n_items), width(len(anchor))))
+    crowded = np.bincount(anchor, minlength=n_items) > limit
+    keys = ordered(layout.numbered(anchor)[crowded[anchor]])
+    beyond = np.zeros(len(anchor), dtype=bool)
+    for some in chunks(max(0, len(keys) - limit)):
+        late = keys[some.start + limit : some.stop + limit]
+        again = late[layout.part(late, 0) == layout.part(keys[some], 0)]
+        beyond[layout.part(again, 1).astype(np.int64)] = True
+    return beyond
+
+
+def _newest_first(at: Ints, unit: int) -> Codes | Ints:
     """Row numbers, newest first; equal times in the rows' order."""
     if len(at) == 0:
         return np.zeros(0, dtype=np.int64)
-    age = (at.max() - at) // unit
-    layout = Layout((width(int(age.max())), width(len(at))))
+    newest = at.max()
+    layout = Layout((width(int((newest - at.min()) // unit)), width(len(at))))
     if not layout.fits:
-        return np.argsort(age, kind="stable")
-    return layout.part(ordered(layout.pack(age, np.arange(len(at)))), 1).astype(np.int64)
+        return np.argsort(newest - at, kind="stable")
+    keys = ordered(layout.numbered(at, lambda part: (newest - part) // unit))
+    rows: Codes | Ints = np.empty(len(keys), dtype=np.int64)
+    if len(keys) <= MOST_CODES:
+        rows = np.empty(len(keys), dtype=np.uint32)
+    for some in chunks(len(keys)):
+        rows[some] = layout.part(keys[some], 1)
+    return rows
 
 
 def _named(pairs: CodedPairs, log: CodedLog, half_life_days: float, train_until: datetime) -> pl.DataFrame:

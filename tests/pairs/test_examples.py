@@ -176,3 +176,24 @@ def test_no_target_reaches_the_cut_or_its_own_history(rows):
     assert (found["positives_until"] < day(45)).all()
     assert (found["positives_until"] >= found["history_until"]).all()
     assert (found["history_until"] <= day(37)).all()
+
+
+@given(many_rows)
+def test_days_as_periods_are_the_next_items_with_their_history(rows):
+    events = log(*rows)
+    examples = examples_of(
+        events, until=51.0, target_events=list(WEIGHTS), target_days=1, example_every_days=1, history_days=51
+    )
+    found = {
+        (e["user_id"], e["history_until"], frozenset(zip(e["positive_ids"], e["is_new"], strict=True)))
+        for e in examples.iter_rows(named=True)
+    }
+    expected = set()
+    for user in {user for user, *_ in rows}:
+        for cut in range(51):
+            own = [(i, k, d) for u, i, k, d in rows if u == user]
+            taken = {i for i, k, d in own if k in WEIGHTS and cut <= d < cut + 1}
+            if taken and any(k in WEIGHTS and d < cut for _, k, d in own):
+                new = {i: not any(j == i and d < cut for j, _, d in own) for i in taken}
+                expected.add((user, day(cut), frozenset(new.items())))
+    assert found == expected

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_tasks.pairs import keys
 from recsys_tasks.pairs.orders import PAIR_ORDER
 from recsys_tasks.pairs.positives import positive_pairs
 from recsys_tasks.schema import Pairs
@@ -163,3 +164,37 @@ def test_what_happens_from_the_cut_on_changes_nothing(rows, later):
     events = log(*rows)
     more = log(*rows, *((u, f"new-{i}", k, d + 51) for u, i, k, d in later))
     assert pairs_of(more, until=51.0).equals(pairs_of(events, until=51.0))
+
+
+def plain_pairs(rows, gap=None, followers=5):
+    """The definition, for a log whose shoppers have no two events in one instant."""
+    found = set()
+    for shopper in {user for user, *_ in rows}:
+        events = sorted((d, i) for u, i, k, d in rows if u == shopper and k in WEIGHTS)
+        for place, (at, anchor) in enumerate(events):
+            for (before, _), (late, positive) in zip(
+                events[place : place + followers], events[place + 1 : place + 1 + followers], strict=False
+            ):
+                if gap is not None and late - before > gap:
+                    break
+                if late - at <= 1 and positive != anchor:
+                    found.add((shopper, anchor, positive))
+    return found
+
+
+@given(rows, st.sampled_from([None, 0.25, 0.5]), st.integers(1, 5))
+def test_pairs_are_those_of_the_plain_loops(rows, gap, followers):
+    once = list({(user, when): (user, item, kind, when) for user, item, kind, when in rows}.values())
+    minutes = None if gap is None else round(gap * 1440)
+    pairs = pairs_of(log(*once), followers=followers, session_gap_minutes=minutes, max_per_user=10_000)
+    found = set(pairs.select("user_id", "anchor_id", "positive_id").iter_rows())
+    assert found == plain_pairs(once, gap, followers)
+
+
+@given(rows)
+def test_a_log_too_wide_for_keys_gives_the_same_pairs(rows):
+    events = log(*rows)
+    narrow = pairs_of(events)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys.Layout, "fits", property(lambda _: False))
+        assert pairs_of(events).equals(narrow)
