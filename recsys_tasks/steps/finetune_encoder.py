@@ -17,8 +17,9 @@ from recsys_tasks.model.encoder import Floats, TextEncoder, base_folder, model_f
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.pairs.negatives import sample_negatives
-from recsys_tasks.pairs.positives import positive_pairs
+from recsys_tasks.pairs.coding import code_log
+from recsys_tasks.pairs.negatives import named_negatives
+from recsys_tasks.pairs.positives import named_pairs
 from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on, standing
@@ -262,11 +263,11 @@ def _data(
 
 def _pairs_before(job: Job, events: pl.DataFrame, cut: datetime) -> dict[str, pl.DataFrame]:
     """Pairs and negatives as of the cut: the night's own are its newest, and lie mostly behind it."""
-    known = events.filter(pl.col("occurred_at") < cut)
-    pairs = positive_pairs(known, job.settings.pairs, job.settings.event_weights, cut)
+    log_before = code_log(events, job.settings.event_weights, cut)
+    pairs = named_pairs(log_before, job.settings.pairs, cut)
     return {
         "pairs": pairs,
-        "negatives": sample_negatives(pairs, known, job.settings.pairs, job.settings.seed, cut),
+        "negatives": named_negatives(pairs, log_before, job.settings.pairs, job.settings.seed, cut),
     }
 
 

@@ -11,7 +11,7 @@ from recsys_tasks.pairs.examples import basket_examples
 from recsys_tasks.pairs.negatives import sample_negatives
 from recsys_tasks.pairs.positives import positive_pairs
 from recsys_tasks.schema import Catalogue
-from recsys_tasks.settings import PairSettings
+from recsys_tasks.settings import NegativeShares, PairSettings
 from tests.pairs.logs import rows
 from tests.pairs.shop import WEIGHTS, log
 
@@ -20,22 +20,31 @@ NIGHT = Night(date(2026, 2, 19), ZoneInfo("UTC"), gate_days=7)
 SETTINGS = PairSettings(target_days=7, history_days=40, max_positives=3)
 
 
-def evidence_of(events, models=None):
+MIXED = SETTINGS.model_copy(
+    update={
+        "negatives": NegativeShares(popular=0.25, uniform=0.25, other_shopper=0.25, hard=0.25),
+        "session_gap_minutes": 600,
+    }
+)
+
+
+def evidence_of(events, models=None, settings=SETTINGS):
     before = events.filter(events["occurred_at"] < NIGHT.as_of)
-    pairs = positive_pairs(before, SETTINGS, WEIGHTS, NIGHT.train_until)
+    pairs = positive_pairs(before, settings, WEIGHTS, NIGHT.train_until)
     return Evidence(
         night=NIGHT,
         snapshot=Snapshot(NIGHT.as_of, before, Catalogue.create_empty()),
         pairs=pairs,
-        negatives=sample_negatives(pairs, before, SETTINGS, 1, NIGHT.train_until),
-        examples=basket_examples(before, SETTINGS, WEIGHTS, NIGHT.train_until, target_events=["purchase"]),
+        negatives=sample_negatives(pairs, before, settings, 1, NIGHT.train_until),
+        examples=basket_examples(before, settings, WEIGHTS, NIGHT.train_until, target_events=["purchase"]),
         models=models or {},
     )
 
 
+@pytest.mark.parametrize("settings", [SETTINGS, MIXED], ids=["defaults", "every kind of negative"])
 @given(rows)
-def test_what_the_builders_make_is_always_clean(rows):
-    assert audit(evidence_of(log(*rows))) == {name: [] for name in RULES}
+def test_what_the_builders_make_is_always_clean(settings, rows):
+    assert audit(evidence_of(log(*rows), settings=settings)) == {name: [] for name in RULES}
 
 
 def test_an_empty_log_is_clean():
