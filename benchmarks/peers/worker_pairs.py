@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -217,6 +218,12 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def peak_mb() -> float:
+    """Of this program: getrusage's ru_maxrss would begin with what the harness held when it started the process."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+
+
 def digest(arrays: Arrays) -> dict[str, list[int]]:
     """Length and check sum of every array: equal where every row is."""
     return {
@@ -239,7 +246,7 @@ def main(system: str, file: str) -> None:
     cost = {
         "cpu": cpu_seconds() - spent,
         "seconds": time.perf_counter() - began,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "peak_mb": peak_mb(),
     }
     json.dump({**cost, "digest": digest(arrays)}, sys.stdout)
 

@@ -63,8 +63,7 @@ class Touched:
         maybe = np.flatnonzero(found)
         keys = self._layout.pack(users[maybe], items[maybe])
         at = np.searchsorted(self._keys, keys)
-        known_user = users[maybe] < len(self._shift)
-        found[maybe] = known_user & (self._keys[np.minimum(at, len(self._keys) - 1)] == keys)
+        found[maybe] = self._keys[np.minimum(at, len(self._keys) - 1)] == keys
         return found
 
     def _filled(self, counts: Ints) -> npt.NDArray[np.uint8]:

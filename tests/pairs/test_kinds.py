@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from recsys_tasks.pairs.coding import code_log
 from recsys_tasks.pairs.draws import Popular, of_another_shopper, uniform
-from recsys_tasks.pairs.negatives import _Draw, sample_negatives
-from recsys_tasks.pairs.neighbours import taken_together
+from recsys_tasks.pairs.negatives import _Draw, _hard_places, sample_negatives
+from recsys_tasks.pairs.neighbours import Neighbours, taken_together
 from recsys_tasks.pairs.positives import positive_pairs
 from recsys_tasks.settings import PairSettings
 from tests.pairs.logs import many_rows
@@ -109,15 +109,13 @@ def test_a_hard_negative_is_near_the_anchor_but_less_than_its_positive(margin, e
 
 
 def test_the_least_like_of_an_anchors_positives_draws_the_line():
-    events = log(
-        *(("ann", item, "view", 50 + n / 10) for n, item in enumerate(("tent", "bag", "pan"))),
-        *(("bob", item, "view", 1.0) for item in ("lamp", "rope")),
+    # Item 0 is near 1, 2, 3, 4, the likest first; one shopper took 1 behind it, another 1 and 3.
+    near = Neighbours(
+        np.array([0, 4, 4, 4, 4, 4]), np.arange(1, 5, dtype=np.uint32), np.array([0.9, 0.5, 0.3, 0.1])
     )
-    lists = [("tent", "bag", 0.9), ("tent", "lamp", 0.5), ("tent", "pan", 0.3), ("tent", "rope", 0.1)]
-    found = negatives_of(events, {"hard": 1.0}, lists, negatives_per_pair=1, followers=2)
-    drawn = found.filter(pl.col("anchor_id") == "tent")["negative_id"].to_list()
-    # Two pairs, one hard negative: the other is drawn by popularity, once the neighbours are used up.
-    assert sorted(drawn) == ["lamp", "rope"]
+    anchor, positive, group = np.zeros(3, dtype=np.uint32), np.array([1, 1, 3]), np.array([0, 1, 1])
+    begin, end = _hard_places(anchor, positive, group, near, 0.05)
+    assert [near.items[b:e].tolist() for b, e in zip(begin, end, strict=True)] == [[2, 3, 4], [4]]
 
 
 def test_without_a_listed_positive_popular_items_take_the_place_of_hard_ones():

@@ -198,3 +198,11 @@ def test_a_log_too_wide_for_keys_gives_the_same_pairs(rows):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys.Layout, "fits", property(lambda _: False))
         assert pairs_of(events).equals(narrow)
+
+
+@given(rows, rows)
+def test_events_before_the_history_change_no_order_within_an_instant(rows, older):
+    recent = [(user, item, kind, 60 + int(when) % 3) for user, item, kind, when in rows]
+    before = [("aaa", f"h{item}", kind, when / 10) for _, item, kind, when in older]
+    settings = {"history_days": 50, "max_per_user": 10_000}
+    assert pairs_of(log(*recent, *before), **settings).equals(pairs_of(log(*recent), **settings))
