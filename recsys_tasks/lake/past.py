@@ -72,7 +72,7 @@ class PastLake(Lake):
         if missing:
             raise MissingArtefact(
                 f"version {opened.version()} of the table {table.name} is not kept any more: {len(missing)} of its "
-                "files were vacuumed away (replay_days)"
+                "files were vacuumed away (replay_days); the night can only be made again, from build_pairs"
             )
         return super()._read(table, opened)
 

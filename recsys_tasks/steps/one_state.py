@@ -32,7 +32,7 @@ def pinned(job: Job, name: str) -> Job:
         return job
     pin = Pin.of(told["pin"])
     _require_whole(job, told)
-    _require_one_pin(job, name, pin)
+    _require_one_pin(job, name, pin, told)
     _require_standing(job, pin)
     return replace(job, pin=pin)
 
@@ -53,13 +53,14 @@ def _require_whole(job: Job, told: Facts) -> None:
         )
 
 
-def _require_one_pin(job: Job, name: str, pin: Pin) -> None:
+def _require_one_pin(job: Job, name: str, pin: Pin, pairs: Facts) -> None:
     for earlier in PINNED[1 : PINNED.index(name)]:
         told = record_of(job, earlier)
         if told is not None and not ("pin" in told and pin.tells_the_same(Pin.of(told["pin"]))):
             raise MissingArtefact(
                 f"night {job.night}: the lake or the champion has changed between {earlier} and the latest run of "
-                f"{PINNED[0]}: run the night again from {earlier}"
+                f"{PINNED[0]} (run {pairs.get('run_id', 'unknown')}): let that run go on, or run the night again from "
+                f"{earlier}"
             )
 
 

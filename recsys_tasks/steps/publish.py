@@ -69,6 +69,12 @@ def lists_of_the_run(job: Job) -> Artefact:
     return latest
 
 
+def made_since(job: Job, lists: Artefact) -> str | None:
+    """The night's latest lists, where another run made them after these."""
+    latest = job.workspace.need("lists", job.night).ref
+    return None if latest == lists.ref else latest
+
+
 def candidate_of(job: Job, lists: Artefact) -> Candidate:
     """What the store has to know of the lists; where the rules leave fewer items than ``top_k``, lists are shorter."""
     metrics = lists.metrics
@@ -80,6 +86,7 @@ def candidate_of(job: Job, lists: Artefact) -> Candidate:
         top_k=min(metrics["top_k"], metrics["items_allowed"]),
         lists_ref=lists.ref,
         fallback_share=metrics["fallback_share"],
+        made_since=made_since(job, lists),
     )
 
 

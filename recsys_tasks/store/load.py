@@ -39,6 +39,8 @@ class Candidate:
     """The artefact that holds the lists: a retry with the same one loads nothing again."""
     surface: str = "for_you"
     fallback_share: float | None = None
+    made_since: str | None = None
+    """Lists of the same night that another run made after these: where they are live, they stay."""
 
 
 def load_generation(

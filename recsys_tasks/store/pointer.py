@@ -15,17 +15,20 @@ from recsys_tasks.store.decisions import reinstate
 from recsys_tasks.store.tables import Decision, Generation, Live, Move
 
 
-def switch(engine: Engine, generation_id: int, *, who: str, why: str) -> str | None:
+def switch(
+    engine: Engine, generation_id: int, *, who: str, why: str, made_since: str | None = None
+) -> str | None:
     """
     Point readers to a generation that was just published; returns why not, where something stands against it.
 
     The decision of its night is then no longer revoked, where it is about the model that made these lists.
+    ``made_since`` as in ``load.Candidate``.
     """
     with writing(engine) as session:
         pointer, live = locked_pointer(session)
         target = session.get_one(Generation, generation_id, with_for_update=True)
         _require_ready(target)
-        hindrance = _hindrance(target, live)
+        hindrance = _hindrance(target, live, made_since)
         if hindrance is not None:
             return hindrance
         decision = session.get(Decision, target.night, with_for_update=True)
@@ -80,9 +83,11 @@ def _require_ready(target: Generation) -> None:
         )
 
 
-def _hindrance(target: Generation, live: Generation | None) -> str | None:
+def _hindrance(target: Generation, live: Generation | None, made_since: str | None) -> str | None:
     if live is not None and live.night > target.night:
         return f"the live lists are newer (night {live.night})"
+    if live is not None and made_since is not None and live.lists_ref == made_since:
+        return f"the live lists of this night were made since, by run {live.run_id} (generation {live.id})"
     if target.rolled_back_at is not None:
         return (
             f"rolled back on {target.rolled_back_at:%Y-%m-%d %H:%M} UTC ({target.rolled_back_why}); "

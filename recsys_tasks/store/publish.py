@@ -67,9 +67,12 @@ def publish(
         if generation is not None and _is_live(engine, generation):
             return Published(generation, switched=False, live=True, why="these lists are live already")
         if generation is None or generation.audit.get(MEASURE) != measure:
+            before = generation
             generation = load_generation(engine, candidate, lists, settings, known_items, offered_items)
+            _replaced(engine, before, generation)
         generation = _audited(engine, generation, settings)
-        published = _switched(engine, generation, dry_run=dry_run, who=who)
+        made_since = candidate.made_since
+        published = _switched(engine, generation, dry_run=dry_run, who=who, made_since=made_since)
     _prune(engine, settings.keep_generations)
     return published
 
@@ -84,11 +87,22 @@ def _prune(engine: Engine, keep: int) -> None:
         log.warning("old lists are not pruned now, the next publish tries again: %s", reason)
 
 
-def _switched(engine: Engine, generation: Generation, *, dry_run: bool, who: str) -> Published:
+def _replaced(engine: Engine, before: Generation | None, anew: Generation) -> None:
+    """The same lists as they were audited before cannot go live by a rollback that names them."""
+    if before is None:
+        return
+    with writing(engine) as session:
+        old = session.get_one(Generation, before.id)
+        old.state, old.why = "refused", f"loaded and audited anew as generation {anew.id}"
+
+
+def _switched(
+    engine: Engine, generation: Generation, *, dry_run: bool, who: str, made_since: str | None
+) -> Published:
     if dry_run:
         return Published(generation, switched=False, live=False, why="dry run")
     why = f"night {generation.night} published by run {generation.run_id}"
-    hindrance = switch(engine, generation.id, who=who, why=why)
+    hindrance = switch(engine, generation.id, who=who, why=why, made_since=made_since)
     if hindrance is not None:
         log.warning(
             "generation %d of night %s is not switched to: %s", generation.id, generation.night, hindrance

@@ -90,6 +90,18 @@ def test_a_run_publishes_its_own_lists_whatever_another_made_since(settings, cap
     assert f"{latest} was made since by run a dry run; run scheduled publishes its own {own}" in caplog.text
 
 
+def test_a_late_run_leaves_the_live_lists_of_another_run_of_the_night(settings):
+    job = job_of(settings)
+    make_lists(job, lists(SHOPPERS))
+    own = job.workspace.need("lists", job.night).ref
+    make_lists(job, lists(SHOPPERS, ("rye", "milk", "tea")))
+    other = publish.run(job_of(settings, run_id="the button"))
+    facts = publish.run(job_of(settings, run_id="scheduled", lists=own))
+    assert (other["live"], facts["live"]) == (True, False)
+    assert "made since, by run the button" in facts["why"]
+    assert job.store.live().id == other["generation"]
+
+
 def test_by_hand_the_latest_lists_are_published_and_their_run_is_told(settings, caplog):
     job = job_of(settings)
     make_lists(job, lists(SHOPPERS))

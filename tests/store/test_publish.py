@@ -80,7 +80,7 @@ def test_lists_of_a_dry_run_are_held_against_what_holds_when_they_go_live(store,
         with pytest.raises(PublishRefused, match=why):
             store.publish(tonight, [some_short], strict, **{**items, **changed})
         assert store.live().night == MONDAY
-    assert store.publish(tonight, (), loose, **items).switched, (
+    assert store.publish(tonight, [some_short], loose, **items).switched, (
         "what the dry run was held against holds again"
     )
 
@@ -125,6 +125,38 @@ def test_the_same_night_again_replaces_its_lists(store):
     store.publish(candidate(lists_ref="lists/a"), [lists()])
     assert store.publish(candidate(lists_ref="lists/b"), [lists(items=OTHER)]).switched
     assert live_items(store) == list(OTHER)
+
+
+def test_lists_that_another_run_made_since_stay_live(store):
+    """A failed publish that is run again in the morning, after another run has done the night."""
+    store.publish(candidate(lists_ref="lists/b", run_id="b"), [lists()])
+    late = candidate(lists_ref="lists/a", run_id="a", made_since="lists/b")
+    published = store.publish(late, [lists(items=OTHER)])
+    assert (published.switched, published.live) == (False, False)
+    assert published.why == "the live lists of this night were made since, by run b (generation 1)"
+    assert live_items(store) == ["tea", "milk", "rye"]
+
+
+def test_lists_that_were_made_since_and_are_not_live_are_no_hindrance(store):
+    store.publish(candidate(lists_ref="lists/b", run_id="b"), [lists()], dry_run=True)
+    late = candidate(lists_ref="lists/a", run_id="a", made_since="lists/b")
+    assert store.publish(late, [lists(items=OTHER)]).switched
+
+
+def test_lists_that_were_audited_anew_cannot_be_named_as_they_were_before(store):
+    store.publish(candidate(lists_ref="lists/m"), [lists()])
+    dry = store.publish(candidate(TUESDAY, lists_ref="lists/t"), [lists(items=OTHER)], dry_run=True)
+    blocked = pl.Series(["oat", "nut"])
+    with pytest.raises(PublishRefused):
+        store.publish(
+            candidate(TUESDAY, lists_ref="lists/t"),
+            [lists(items=OTHER)],
+            known_items=pl.Series(OTHER),
+            offered_items=blocked,
+        )
+    with pytest.raises(PublishRefused, match="audited anew as generation 3"):
+        store.rollback(dry.generation.id, who="me", why="try")
+    assert live_items(store) == ["tea", "milk", "rye"]
 
 
 def test_an_older_night_is_loaded_but_never_moves_the_live_lists(store):

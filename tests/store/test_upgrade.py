@@ -155,6 +155,17 @@ def test_a_downgrade_brings_back_what_the_earlier_view_shows(engine):
     assert answers(engine) == before
 
 
+def test_a_downgrade_leaves_no_live_generation_without_lists(engine):
+    migrate(engine)
+    Store(engine).publish(candidate(TUESDAY), [lists()])
+    with writer(engine).begin() as connection:
+        command.downgrade(alembic_config(connection), "0002")
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT generation_id FROM live")) == 2
+        assert connection.scalar(text("SELECT state FROM generations WHERE id = 3")) == "pruned"
+        assert len(connection.execute(text(READS["the view"])).all()) == 2
+
+
 def test_a_worker_of_the_previous_release_may_still_write(engine):
     migrate(engine)
     with writer(engine).begin() as connection:

@@ -1,7 +1,7 @@
 """Lists in fewer bytes: ids in one text, sources and reasons as codes of texts that are kept once a generation.
 
 The lists of earlier releases stay where they are, and the view reads both: nothing is copied, and the previous release
-reads and publishes on. A downgrade leaves the lists that were loaded since; the next publish of that release replaces them.
+reads and publishes on. A downgrade drops the lists that were loaded since; what was live before them is live again.
 """
 
 import sqlalchemy as sa
@@ -97,8 +97,20 @@ def upgrade() -> None:
 def downgrade() -> None:
     is_postgresql = op.get_bind().dialect.name == "postgresql"
     _replace_view(POSTGRESQL_LISTS if is_postgresql else SQLITE_LISTS)
+    _give_way()
     op.drop_table("list_texts")
     op.drop_table("packed_lists")
+
+
+def _give_way() -> None:
+    """No generation without lists is live, or may go live."""
+    packed = "(SELECT generation_id FROM packed_lists)"
+    before = (
+        "SELECT max(m.to_generation_id) FROM moves m JOIN generations g ON g.id = m.to_generation_id"
+        f" WHERE g.state = 'ready' AND g.rolled_back_at IS NULL AND g.id NOT IN {packed}"
+    )
+    op.execute(f"UPDATE live SET generation_id = ({before}) WHERE generation_id IN {packed}")
+    op.execute(f"UPDATE generations SET state = 'pruned' WHERE id IN {packed}")
 
 
 def _replace_view(query: str) -> None:
