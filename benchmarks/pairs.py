@@ -34,7 +34,7 @@ def run(system: str, file: Path) -> Row:
     """One process; cpu, seconds, peak_mb and the check sums of what it made."""
     python = str(PYTHON if system == "pandas" else sys.executable)
     done = subprocess.run(
-        [python, "-m", "benchmarks.peers.worker_pairs", system, str(file)],
+        [python, "-m", "benchmarks.pairs_run", system, str(file)],
         cwd=CHECKOUT,
         env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import pairs
 from benchmarks.pairs_log import WEIGHTS, write_log
+from benchmarks.pairs_run import SYSTEMS, digest
 from benchmarks.peers.worker_pairs import (
     EACH,
     EXPONENT,
@@ -18,9 +19,7 @@ from benchmarks.peers.worker_pairs import (
     MAX_PER_USER,
     ROUNDS,
     SEED,
-    SYSTEMS,
     WINDOW,
-    digest,
     pandas,
 )
 
