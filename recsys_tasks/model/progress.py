@@ -3,7 +3,7 @@
 import logging
 import time
 
-from recsys_tasks.model.encoder import Progress
+from recsys_tasks.model.arrays import Progress
 
 SECONDS_BETWEEN_LINES = 5.0
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from recsys_tasks.model.encoder import Floats
+from recsys_tasks.model.arrays import Floats
 
 Kind = Literal["cosine", "dot", "euclidean", "bilinear"]
 

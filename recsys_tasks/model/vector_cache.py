@@ -17,7 +17,8 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from recsys_tasks.model.encoder import Floats, Progress, TextEncoder, autocast, best_device, weights_hash
+from recsys_tasks.model.arrays import Floats, Progress
+from recsys_tasks.model.encoder import TextEncoder, autocast, best_device, weights_hash
 from recsys_tasks.workspace import code_version
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from recsys_tasks.errors import DataError
-from recsys_tasks.model.encoder import Floats, Positions
+from recsys_tasks.model.arrays import Floats, Positions
 
 ITEMS = "items.parquet"
 VECTORS = "vectors.safetensors"

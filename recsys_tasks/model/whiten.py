@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from recsys_tasks.model.encoder import Floats
+from recsys_tasks.model.arrays import Floats
 
 EXPONENT = 0.35
 RIDGE = 0.05

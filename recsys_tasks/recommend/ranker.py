@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 
 from recsys_tasks.errors import MissingArtefact
@@ -18,6 +18,10 @@ from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.settings import RankerSettings
 from recsys_tasks.workspace import write_whole
+
+if TYPE_CHECKING:
+    # Importing it takes seconds, since it brings scikit-learn; steps that only name a ranker do without.
+    import lightgbm
 
 HEADS = ("all", "new")
 FEATURES = "features.json"
@@ -49,7 +53,7 @@ class Groups:
 class Ranker:
     """A booster a head, over the columns of ``features.NAMES``."""
 
-    boosters: dict[str, lightgbm.Booster]
+    boosters: "dict[str, lightgbm.Booster]"
 
     def scores(self, values: Floats, new_only: bool) -> Floats | None:
         """Higher is better, (R,); none where this head was not fitted."""
@@ -81,17 +85,21 @@ class Ranker:
             raise MissingArtefact(
                 f"the ranker in {folder} reads other features than this version has: fit it anew"
             )
+        import lightgbm
+
         files = {head: folder / f"ranker_{head}.txt" for head in facts["heads"]}
         boosters = {head: lightgbm.Booster(model_file=str(file)) for head, file in files.items()}
         return cls(boosters)
 
 
-def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> lightgbm.Booster:
+def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> "lightgbm.Booster":
     """
     Settings measured to win; the same rows and seed give the same trees, bit for bit.
 
     Features of the groups in ``without_features`` are blank here; no tree asks for them, so they may be filled later.
     """
+    import lightgbm
+
     data = lightgbm.Dataset(
         _without(groups.values, settings.without_features),
         groups.labels,
@@ -134,6 +142,6 @@ def _threads(rows: int) -> int:
     return THREADS if rows > FEW_ROWS else 1
 
 
-def _gains(booster: lightgbm.Booster) -> dict[str, float]:
+def _gains(booster: "lightgbm.Booster") -> dict[str, float]:
     gains = zip(NAMES, booster.feature_importance("gain"), strict=True)
     return {name: round(float(gain), 1) for name, gain in sorted(gains, key=lambda pair: (-pair[1], pair[0]))}

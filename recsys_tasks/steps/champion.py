@@ -18,7 +18,6 @@ from recsys_tasks.recommend.model import Model, PopularModel
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import Ranker
 from recsys_tasks.recommend.recommend import Recommender
-from recsys_tasks.steps.encode_items import vectors_for
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import is_blind
 from recsys_tasks.steps.standing_ranker import ranker_of
@@ -148,5 +147,8 @@ def _vectors_of(job: Job, encoder: Artefact) -> TextVectors:
     tonight = job.workspace.find("vectors", job.night)
     if tonight is not None and tonight.manifest["inputs"]["encoder"] == encoder.ref:
         return TextVectors.load(tonight.path)
+    # Torch, which takes seconds to import, is needed on few nights: where the encoder has changed.
+    from recsys_tasks.steps.encode_items import vectors_for
+
     items: pl.DataFrame = job.lake.catalogue(job.night.as_of)
     return vectors_for(job, encoder, items)

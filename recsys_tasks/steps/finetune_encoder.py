@@ -13,7 +13,8 @@ from recsys_tasks.calendar import days_before
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.evaluate import encoder_gate
 from recsys_tasks.lake.snapshot import Snapshot
-from recsys_tasks.model.encoder import Floats, TextEncoder, base_folder, model_files, weights_hash
+from recsys_tasks.model.arrays import Floats
+from recsys_tasks.model.encoder import TextEncoder, base_folder, model_files, weights_hash
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.whiten import Whitening

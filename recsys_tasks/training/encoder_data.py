@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from recsys_tasks.model.encoder import Floats
+from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.histories import Histories
 
 Ints = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_tasks.model.encoder import Floats, Positions
+from recsys_tasks.model.arrays import Floats, Positions
 from recsys_tasks.model.losses import correct_for_sampling, multi_positive
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.encoder_data import EncoderData, Ints

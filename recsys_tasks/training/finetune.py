@@ -25,7 +25,8 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from recsys_tasks.errors import TrainingFailed
-from recsys_tasks.model.encoder import Floats, Positions, TextEncoder, autocast
+from recsys_tasks.model.arrays import Floats, Positions
+from recsys_tasks.model.encoder import TextEncoder, autocast
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening

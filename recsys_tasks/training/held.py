@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recsys_tasks.model.encoder import Positions
+from recsys_tasks.model.arrays import Positions
 from recsys_tasks.training.encoder_data import Bools, Ints
 
 

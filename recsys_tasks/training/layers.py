@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.model.encoder import Positions, Progress
+from recsys_tasks.model.arrays import Positions, Progress
 
 # Token states that are kept: 700 MB; a catalogue with more computes them again for each batch.
 KEPT_STATES_BYTES = 700 * 2**20

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_tasks.model.encoder import Floats, Positions
+from recsys_tasks.model.arrays import Floats, Positions
 from recsys_tasks.model.similarity import Maps, TextSimilarity
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.encoder_data import EncoderData

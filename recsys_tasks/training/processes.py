@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from recsys_tasks.model.encoder import Positions
+from recsys_tasks.model.arrays import Positions
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_tasks.model.encoder import Positions
+from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.whiten import Whitening
 
 

@@ -4,12 +4,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.model.encoder import (
-    TextEncoder,
-    base_folder,
-    equal_length_batches,
-    weights_hash,
-)
+from recsys_tasks.model.encoder import TextEncoder, base_folder, equal_length_batches, weights_hash
 from tests.tiny_encoder import WIDTH, tiny_encoder
 
 TEXTS = ["red tent", "a", "blue sleeping bag 2", "", "red tent", "tent pegs", "stove", "tin mug"]

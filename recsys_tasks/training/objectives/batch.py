@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from recsys_tasks.model.encoder import Positions
+from recsys_tasks.model.arrays import Positions
 
 
 @dataclass(frozen=True, kw_only=True)

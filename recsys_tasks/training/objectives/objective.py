@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys_tasks.model.encoder import Positions
+from recsys_tasks.model.arrays import Positions
 from recsys_tasks.training.objectives.batch import PairBatch
 from recsys_tasks.training.objectives.similarity import Similarity
 

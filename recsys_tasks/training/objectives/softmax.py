@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_tasks.model.encoder import Positions
+from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.losses import multi_positive
 from recsys_tasks.training.objectives.batch import PairBatch
 from recsys_tasks.training.objectives.objective import InBatch, eye, positives_of
