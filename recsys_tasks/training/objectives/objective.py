@@ -1,5 +1,6 @@
 """The contract of all objectives."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from recsys_tasks.training.objectives.similarity import Similarity
 Draw = Callable[[int], tuple[Positions, Tensor]]
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """
     A loss over pairs, with whatever it learns or remembers beside the encoder.
 
@@ -34,9 +35,9 @@ class Objective(nn.Module):
     def begin(self, draw: Draw) -> None:
         """Fill what the objective remembers; most remember nothing."""
 
+    @abstractmethod
     def loss(self, batch: PairBatch) -> Tensor:
         """The loss of the batch, a number with gradient."""
-        raise NotImplementedError
 
     def after_step(self) -> None:
         """The optimiser has moved: take over what this step leaves behind."""

@@ -4,6 +4,9 @@ How near two vectors lie, by setting: f(query, item), (B, D) and (C, D) -> (B, C
 ``model.similarity`` folds each into plain vectors whose inner product ranks items the same way.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,14 +14,15 @@ from torch.nn import functional
 from recsys_tasks.model.similarity import Kind
 
 
-class Similarity(nn.Module):
+class Similarity(nn.Module, ABC):
     """``lowest`` is the value of two opposite unit vectors: what debiasing may at least assume of a negative."""
 
     kind: Kind
     lowest = -1.0
 
+    @abstractmethod
     def forward(self, queries_BD: Tensor, items_CD: Tensor) -> Tensor:
-        raise NotImplementedError
+        """(B, C) the similarity of each query to each item."""
 
     def paired(self, queries_BD: Tensor, items_BD: Tensor) -> Tensor:
         """(B,) the similarity of row i to row i."""
@@ -75,4 +79,5 @@ class Bilinear(Similarity):
 def similarity_of(kind: Kind, width: int) -> Similarity:
     if kind == "bilinear":
         return Bilinear(width)
-    return {"cosine": Cosine, "dot": Dot, "euclidean": Euclidean}[kind]()
+    makers: dict[Kind, Callable[[], Similarity]] = {"cosine": Cosine, "dot": Dot, "euclidean": Euclidean}
+    return makers[kind]()
