@@ -23,7 +23,8 @@ one is laid beside it.
 readers do not see. To go back to the lists before, use `recsys_rollback`.
 
 **Twice at once** (the schedule and the button, or a retry beside a task that did not die): whoever comes second waits
-for the first, step by step, and uses what it made. Each publishes the lists that its own `recommend` made.
+for the first, step by step, and uses what it made. Each publishes the lists that its own `recommend` made. Where a
+late row or an accepted model came in between the two, the first stops and says so, and the second goes on.
 
 **Backfill.** One night after the other, so that each may start from the model of the night before (a backfill of
 several nights at once is refused):

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from recsys_tasks.contrast_settings import Byol
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.section import Section
 from recsys_tasks.settings import Settings, load_settings
+from recsys_tasks.settings.contrast import Byol
+from recsys_tasks.settings.section import Section
 
 SHOP = """\
 name: tents

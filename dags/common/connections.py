@@ -11,7 +11,8 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from recsys_tasks.settings import ENVIRONMENT_NAME, Settings
+from recsys_tasks.settings import Settings
+from recsys_tasks.settings.values import ENVIRONMENT_NAME
 
 
 def fill_environment(settings: Settings) -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from recsys_tasks.section import Section, Share
+from recsys_tasks.settings.section import Section, Share
 
 
 class SequenceSettings(Section):

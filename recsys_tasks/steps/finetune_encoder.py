@@ -25,7 +25,7 @@ from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on, standing
 from recsys_tasks.steps.rooms import COMMON
-from recsys_tasks.training import finetune
+from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import (
     Bools,
     EncoderData,
@@ -58,10 +58,12 @@ ROOMS = (
     "pairs",
     "steps/finetune_encoder",
     "training/encoder_data",
+    "training/encoding",
     "training/encoder_steps",
     "training/finetune",
     "training/held",
     "training/layers",
+    "training/minimise",
     "training/objectives",
     "training/pair_steps",
     "training/processes",
@@ -173,16 +175,16 @@ def _make(job: Job, draft: Draft, base: Path, start: Path, pairs: Path) -> None:
     if job.settings.encoder.enabled:
         facts = _tune(job, snapshot, base, start, pairs, scratch)
     if facts["kept"]:
-        _copy_model(scratch / finetune.MODEL, draft.path / MODEL)
-        Whitening.load(scratch / finetune.PROJECTION).save(draft.path / WHITENING)
-        if (scratch / finetune.SIMILARITY).is_file():
-            shutil.copyfile(scratch / finetune.SIMILARITY, draft.path / finetune.SIMILARITY)
+        _copy_model(scratch / job_folder.MODEL, draft.path / MODEL)
+        Whitening.load(scratch / job_folder.PROJECTION).save(draft.path / WHITENING)
+        if (scratch / job_folder.SIMILARITY).is_file():
+            shutil.copyfile(scratch / job_folder.SIMILARITY, draft.path / job_folder.SIMILARITY)
     else:
         _copy_model(base, draft.path / MODEL)
         catalogue = snapshot.items["text"].unique().sort()
         Whitening.fit(_base_vectors(job, base, catalogue)).save(draft.path / WHITENING)
-        if (scratch / finetune.MODEL).is_dir():
-            (scratch / finetune.MODEL).replace(draft.path / REFUSED)
+        if (scratch / job_folder.MODEL).is_dir():
+            (scratch / job_folder.MODEL).replace(draft.path / REFUSED)
     shutil.rmtree(scratch, ignore_errors=True)
     draft.metrics.update(facts)
 
@@ -201,11 +203,11 @@ def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, sc
     # From the one encoder whose vectors are cached: the trainer's own differ in the last digits, and what a later night
     # finds in the cache must not depend on who put it there.
     frozen = _base_vectors(job, base, texts)
-    finetune.write_job(
+    job_folder.write_job(
         scratch, start, settings, seed, texts, data, start_vectors=frozen if start == base else None
     )
     launch(finetune.__name__, scratch)
-    tuned = finetune.read_vectors(scratch)
+    tuned = job_folder.read_vectors(scratch)
     trial = encoder_gate.trial(
         events,
         texts,
@@ -216,11 +218,11 @@ def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, sc
         target_events=job.settings.target_events,
         seed=seed,
     )
-    projected = Whitening.load(scratch / finetune.PROJECTION).apply(tuned)
+    projected = Whitening.load(scratch / job_folder.PROJECTION).apply(tuned)
     verdict = encoder_gate.judge(trial, Whitening.fit(frozen).apply(frozen), projected, seed=seed)
     return {
         **encoder_gate.facts(verdict),
-        **vars(finetune.read_report(scratch)),
+        **vars(job_folder.read_report(scratch)),
         "held_out": int(held.sum()),
         "trained_before": cut.isoformat(),
     }

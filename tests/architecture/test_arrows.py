@@ -9,9 +9,7 @@ import pytest
 
 from tests.architecture.imports import PACKAGE, REPOSITORY, Import, files_in, imports_of, module_of, room_of
 
-GROUND = {
-    *("errors", "addresses", "calendar", "settings", "section", "contrast_settings", "schema", "shop_yaml"),
-}
+GROUND = {"errors", "addresses", "calendar", "settings", "schema"}
 LOW = {"model", "lake", "workspace"}
 ROOMS = {"extract", "pairs", "training", "index", "recommend", "evaluate", "store"}
 # The command line and ``python -m``.
@@ -22,10 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "addresses": {"errors"},
     "calendar": {"errors"},
-    "shop_yaml": {"errors"},
-    "section": set(),
-    "contrast_settings": {"section"},
-    "settings": {"calendar", "errors", "shop_yaml", "section", "contrast_settings"},
+    "settings": {"calendar", "errors"},
     "schema": {"errors"},
     "workspace": GROUND,
     "lake": GROUND | {"workspace"},

@@ -13,7 +13,7 @@ from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.steps import finetune_encoder
 from recsys_tasks.steps.finetune_encoder import MODEL, REFUSED, WHITENING, encoder_for, run
 from recsys_tasks.steps.job import Options
-from recsys_tasks.training import finetune
+from recsys_tasks.training import finetune, job_folder
 from tests.steps.encoder_night import EncoderJob, encoder_job, later
 from tests.tiny_encoder import tiny_encoder
 
@@ -201,7 +201,7 @@ def test_pairs_are_the_other_objective(tmp_path):
 def test_what_pairs_were_compared_by_lies_beside_a_kept_encoder(tmp_path, monkeypatch, kept):
     decide(monkeypatch, kept=kept)
     job = encoder_job(tmp_path, objective="pairs", contrast={"similarity": "euclidean"})
-    assert (folder_of(job, run(job)) / finetune.SIMILARITY).is_file() == kept
+    assert (folder_of(job, run(job)) / job_folder.SIMILARITY).is_file() == kept
 
 
 def test_before_any_encoder_the_step_to_run_is_named(job):

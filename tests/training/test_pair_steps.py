@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_tasks.contrast_settings import ContrastSettings
 from recsys_tasks.index.index import ItemIndex
 from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
-from recsys_tasks.training import finetune
+from recsys_tasks.settings.contrast import ContrastSettings
+from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import POPULARITY_DAYS, encoder_data, held_out, known_texts
 from recsys_tasks.training.launch import launch
 from recsys_tasks.training.objectives.momentum import Moco
@@ -48,9 +48,9 @@ def tuned(folder, base, **contrast):
 )
 def test_training_lowers_the_loss_by_every_objective(tmp_path, base, contrast):
     folder, _ = tuned(tmp_path / "job", base, **contrast)
-    report = finetune.read_report(folder)
+    report = job_folder.read_report(folder)
     assert report.loss_last < report.loss_first - 0.04
-    assert np.isfinite(finetune.read_vectors(folder)).all()
+    assert np.isfinite(job_folder.read_vectors(folder)).all()
 
 
 def steps_of(seed=1, **contrast):
@@ -146,10 +146,10 @@ def test_the_same_step_of_the_same_seed_has_the_same_loss(contrast):
 
 def test_what_texts_were_compared_by_ranks_raw_vectors_as_the_training_did(tmp_path, base):
     folder, texts = tuned(tmp_path / "job", base, similarity="bilinear")
-    compared = TextSimilarity.load(folder / finetune.SIMILARITY)
+    compared = TextSimilarity.load(folder / job_folder.SIMILARITY)
     assert compared.kind == "bilinear"
     assert np.abs(compared.maps.item_weight - np.eye(len(compared.maps.item_weight))).max() > 1e-3
-    raw = finetune.read_vectors(folder)
+    raw = job_folder.read_vectors(folder)
     scores = compared.queries(raw) @ compared.items(raw).T
     _, found = ItemIndex.build(texts, compared.items(raw)).search(compared.queries(raw), 5)
     np.testing.assert_allclose(
@@ -162,13 +162,13 @@ def test_what_texts_were_compared_by_ranks_raw_vectors_as_the_training_did(tmp_p
 
 def test_the_cosine_leaves_no_similarity_behind(tmp_path, base):
     folder, _ = tuned(tmp_path / "job", base)
-    assert not (folder / finetune.SIMILARITY).exists()
+    assert not (folder / job_folder.SIMILARITY).exists()
 
 
 def test_only_the_slow_copy_makes_the_keys_of_moco(tmp_path, base, monkeypatch):
     """A momentum of almost one leaves the keys where the base was: they differ from those of a copy that keeps up."""
     losses = [
-        finetune.read_report(
+        job_folder.read_report(
             tuned(tmp_path / str(momentum), base, objective="moco", momentum=momentum)[0]
         ).loss_last
         for momentum in (0.0, 0.999999)
@@ -196,6 +196,6 @@ def test_two_processes_follow_the_same_loss_as_one(tmp_path, base, contrast):
     for processes in (1, 2):
         folder, _ = job(tmp_path / str(processes), base, steps=8, objective="pairs", contrast=contrast)
         launch(finetune.__name__, folder, processes)
-        reports.append(finetune.read_report(folder))
+        reports.append(job_folder.read_report(folder))
     assert reports[0].loss_first == pytest.approx(reports[1].loss_first, rel=1e-3)
     assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from recsys_tasks import contrast_settings as named
-from recsys_tasks.contrast_settings import ContrastSettings
+from recsys_tasks.settings import contrast as named
+from recsys_tasks.settings.contrast import ContrastSettings
 from recsys_tasks.training.objectives.debiased import Debiased, HardNegatives
 from recsys_tasks.training.objectives.margins import Squared, Triplet
 from recsys_tasks.training.objectives.momentum import Byol, Moco

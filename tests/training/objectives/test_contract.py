@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_tasks import contrast_settings
-from recsys_tasks.contrast_settings import ContrastSettings
+from recsys_tasks.settings import contrast as contrast_settings
+from recsys_tasks.settings.contrast import ContrastSettings
 from recsys_tasks.training.objectives.registry import OBJECTIVES, objective_of
 from tests.training.objectives.batches import WIDTH, batch, slow, unit
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from recsys_tasks.contrast_settings import Debiased, HardNegatives, InfoNce
+from recsys_tasks.settings.contrast import Debiased, HardNegatives, InfoNce
 from recsys_tasks.training.objectives.debiased import debiased_loss
 from recsys_tasks.training.objectives.registry import objective_of
 from tests.training.objectives.batches import WIDTH, batch, cosine, open_negatives

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from recsys_tasks.contrast_settings import Squared, Triplet
+from recsys_tasks.settings.contrast import Squared, Triplet
 from recsys_tasks.training.objectives.margins import squared_loss
 from recsys_tasks.training.objectives.registry import objective_of
 from tests.training.objectives.batches import WIDTH, batch, cosine, open_negatives, unit

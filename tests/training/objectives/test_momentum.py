@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from recsys_tasks.contrast_settings import Byol, Moco
+from recsys_tasks.settings.contrast import Byol, Moco
 from recsys_tasks.training.objectives import momentum
 from recsys_tasks.training.objectives.momentum import Predictor, Queue, follow
 from recsys_tasks.training.objectives.registry import objective_of

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from recsys_tasks.contrast_settings import CorrectedSoftmax, InfoNce, SampledSoftmax
+from recsys_tasks.settings.contrast import CorrectedSoftmax, InfoNce, SampledSoftmax
 from recsys_tasks.training.objectives.registry import objective_of
 from recsys_tasks.training.objectives.sampled import corrected_softmax_loss
 from tests.training.objectives.batches import WIDTH, batch, candidates, cosine, hides

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from recsys_tasks.contrast_settings import InfoNce, MultiPositive, NtXent
+from recsys_tasks.settings.contrast import InfoNce, MultiPositive, NtXent
 from recsys_tasks.training.objectives.registry import objective_of
 from tests.training.objectives.batches import (
     WIDTH,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, Tag
 
-from recsys_tasks.section import Section, Share
+from recsys_tasks.settings.section import Section, Share
 
 DEFAULT = "info_nce"
 BelowOne = Annotated[float, Field(ge=0, lt=1)]

