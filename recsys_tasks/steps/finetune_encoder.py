@@ -12,6 +12,7 @@ import polars as pl
 from recsys_tasks.calendar import days_before
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.evaluate import encoder_gate
+from recsys_tasks.evaluate.encoder_days import validation_cut
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.encoder import TextEncoder, base_folder, model_files, weights_hash
@@ -48,6 +49,7 @@ REFUSED = "refused"
 ROOMS = (
     *COMMON,
     "evaluate/bootstrap",
+    "evaluate/encoder_days",
     "evaluate/encoder_gate",
     "model/encoder",
     "model/histories",
@@ -69,8 +71,6 @@ ROOMS = (
     "training/processes",
     "training/projection",
 )
-# The encoder gate compares on this many days before train_until; training ends where they begin.
-VALIDATION_DAYS = 28
 
 
 def run(job: Job) -> Facts:
@@ -108,7 +108,7 @@ def run(job: Job) -> Facts:
         recorded={**job.lake.versions(), "train_until": job.night.train_until.isoformat()},
     ) as draft:
         if draft.is_new:
-            _make(job, draft, base, base if warm is None else warm.path / MODEL, pairs.path)
+            _make(job, draft, base, warm, pairs.path)
         metrics = draft.metrics if draft.is_new else draft.artefact.metrics
     log.info("encoder %s", metrics["why"])
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **metrics}
@@ -166,14 +166,14 @@ def _if_alike(job: Job, earlier: Artefact | None) -> Artefact | None:
     return None if changed else earlier
 
 
-def _make(job: Job, draft: Draft, base: Path, start: Path, pairs: Path) -> None:
+def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path) -> None:
     snapshot = job.lake.snapshot(job.night.as_of)
     if snapshot.items.is_empty():
         raise EmptyPartition(f"night {job.night}: the catalogue is empty, there is no text to learn from")
     scratch = draft.path / "training"
     facts: Facts = {"kept": False, "why": "the base as it is: encoder.enabled is false"}
     if job.settings.encoder.enabled:
-        facts = _tune(job, snapshot, base, start, pairs, scratch)
+        facts = _tune(job, snapshot, base, warm, pairs, scratch)
     if facts["kept"]:
         _copy_model(scratch / job_folder.MODEL, draft.path / MODEL)
         Whitening.load(scratch / job_folder.PROJECTION).save(draft.path / WHITENING)
@@ -189,17 +189,20 @@ def _make(job: Job, draft: Draft, base: Path, start: Path, pairs: Path) -> None:
     draft.metrics.update(facts)
 
 
-def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, scratch: Path) -> Facts:
+def _tune(
+    job: Job, snapshot: Snapshot, base: Path, warm: Artefact | None, pairs: Path, scratch: Path
+) -> Facts:
     """Train in ``scratch`` and put the result before the encoder gate: the decision and its figures."""
     settings, seed = job.settings.encoder, job.settings.seed
-    cut = days_before(job.night.train_until, VALIDATION_DAYS, job.settings.zone)
     before_window = snapshot.events.filter(pl.col("occurred_at") < job.night.train_until)
     events = as_texts(before_window, snapshot.items)
+    cut = _cut(job, events)
     texts = known_texts(events, cut, job.settings.event_weights)
     held = held_out(texts, settings.cold_share, seed)
     data = _data(job, snapshot, events, texts, held, cut, pairs)
     if data is None:
         return {"kept": False, "why": f"the base as it is: nothing to learn from before {cut:%Y-%m-%d}"}
+    start = _start(warm, base, cut)
     # From the one encoder whose vectors are cached: the trainer's own differ in the last digits, and what a later night
     # finds in the cache must not depend on who put it there.
     frozen = _base_vectors(job, base, texts)
@@ -225,7 +228,31 @@ def _tune(job: Job, snapshot: Snapshot, base: Path, start: Path, pairs: Path, sc
         **vars(job_folder.read_report(scratch)),
         "held_out": int(held.sum()),
         "trained_before": cut.isoformat(),
+        "warm_started": start != base,
     }
+
+
+def _start(warm: Artefact | None, base: Path, cut: datetime) -> Path:
+    """The model that training starts from: one that has seen days the gate asks about would pass by knowing them."""
+    if warm is None:
+        return base
+    if datetime.fromisoformat(warm.metrics["trained_before"]) > cut:
+        log.info("%s has seen days that tonight's gate asks about: training starts from the base", warm.ref)
+        return base
+    return warm.path / MODEL
+
+
+def _cut(job: Job, events: pl.DataFrame) -> datetime:
+    """Training ends where the days of the encoder gate begin."""
+    settings, night = job.settings, job.night
+    texts = events["item_id"].unique().sort()
+    return validation_cut(
+        events,
+        texts.filter(held_out(texts, settings.encoder.cold_share, settings.seed)),
+        until=night.train_until,
+        days_before=lambda days: days_before(night.train_until, days, settings.zone),
+        target_events=settings.target_events,
+    )
 
 
 def _data(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -86,9 +87,7 @@ def test_two_shops_with_one_log_get_the_same_encoder(job, tmp_path):
 
 def test_events_of_the_validation_days_and_later_change_no_weight(job, tmp_path):
     other = encoder_job(tmp_path / "other")
-    cut = finetune_encoder.days_before(
-        job.night.train_until, finetune_encoder.VALIDATION_DAYS, job.settings.zone
-    )
+    cut = datetime.fromisoformat(run(job)["trained_before"])
     rows = other.lake.events_between(cut, job.night.as_of).with_columns(item_id=pl.lit("i00"))
     rows = rows.unique(["user_id", "item_id", "occurred_at", "event_type"], maintain_order=True)
     zone = job.settings.zone
@@ -126,6 +125,14 @@ def test_an_encoder_that_was_kept_is_where_the_next_one_starts(job, monkeypatch)
     assert inputs["warm"] == made["artefact"]
     scratch = replace(following, options=Options(start="scratch"))
     assert scratch.workspace.at(run(scratch)["artefact"]).manifest["inputs"]["warm"] is None
+
+
+@pytest.mark.parametrize(("days_later", "warm"), [(0, True), (-1, False)])
+def test_an_encoder_that_saw_days_tonights_gate_asks_about_is_no_start(job, monkeypatch, days_later, warm):
+    decide(monkeypatch, kept=True)
+    seen_until = datetime.fromisoformat(run(job)["trained_before"])
+    monkeypatch.setattr(finetune_encoder, "_cut", lambda *_: seen_until + timedelta(days=days_later))
+    assert run(later(job, 1))["warm_started"] is warm
 
 
 @pytest.mark.parametrize("changed", ["cold_share", "max_tokens", "base", "seed"])
