@@ -46,6 +46,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("logQ 0", ("towers.logq=0",)),
     Variant("cosine, learned temperature", ("towers.similarity=cosine",)),
     Variant("cosine, fixed temperature", ("towers.similarity=cosine", "towers.learn_temperature=false")),
+    Variant("squared distance", ("towers.similarity=euclidean",)),
+    Variant("bilinear", ("towers.similarity=bilinear",)),
     Variant("examples do not age", ("towers.example_half_life_days=100000",)),
     Variant("targets new to the shopper", ("towers.targets=new",)),
     Variant("transformer as user tower", ("towers.user=transformer",)),

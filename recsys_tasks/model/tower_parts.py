@@ -58,6 +58,10 @@ class TowerTensors:
     """(R, T): the distinct texts of the vocabulary, half precision; what cold items borrow from."""
     warm_ids: Floats
     """(R, D): the mean id and attribute vector of each."""
+    item_weight: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """(D, D) bilinear only: item vector -> what is compared."""
+    item_bias: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(D,) likewise"""
     near_codes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     """(m,) the items of the vocabulary that have neighbour factors, ascending."""
     near_texts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))

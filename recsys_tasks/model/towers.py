@@ -3,6 +3,9 @@ The two towers as they are used: vectors of items and of shoppers whose product 
 
 score(user, item) = scale * u.v + weight * n.t + sum_k gain_k * log1p(buyers of the item in window k)
 
+u.v is the cosine where that is what the towers learned by. A squared distance is a product too: -|u - v|^2 / 2 ranks
+items as (u, 1).(v, -|v|^2 / 2) does, and a bilinear form u.(W v + b) as u and W v + b do: one index serves them all.
+
 The second term is a neighbour model (EASE) in factors (``model.factors``): n is a decayed bag of what the items of the
 history give, t what the item takes; it knows which items go together, however rarely they are bought, and costs no
 training. The third says "this sells now". Neither needs an own index: the item's row is (v, t, third term), the
@@ -58,8 +61,8 @@ class TowerModel:
 
     @property
     def dim(self) -> int:
-        """Width of (v, t); the folded rows have one more, for popularity."""
-        return self.width + int(self.tensors.near_taken.shape[1])
+        """Width of (v, t), and of what a similarity adds; the folded rows have one more, for popularity."""
+        return self.width + (self.facts.similarity == "euclidean") + int(self.tensors.near_taken.shape[1])
 
     @property
     def text_dim(self) -> int:
@@ -112,7 +115,7 @@ class TowerModel:
         last = popularity.astype(np.float32) @ self.tensors.gains
         codes = self._codes(item_ids)
         near = self._near(codes, text, self.tensors.near_taken)
-        return np.column_stack([self._vectors(codes, text), near, last]).astype(np.float32)
+        return np.column_stack([self._compared(self._vectors(codes, text)), near, last]).astype(np.float32)
 
     def user_matrix(
         self, users: pl.Series, events: pl.DataFrame, as_of: datetime, item_ids: pl.Series, text: Floats
@@ -156,6 +159,8 @@ class TowerModel:
         u = self._read(bags, vectors) @ self.tensors.user_weight + self.tensors.user_bias
         if self.facts.similarity == "cosine":
             u = unit_rows(u)
+        if self.facts.similarity == "euclidean":
+            u = np.column_stack([u, np.ones(len(u))])
         known = (bags.lengths > 0)[:, None]
         return np.asarray(u * known * self.tensors.scale, dtype=np.float32)
 
@@ -172,8 +177,19 @@ class TowerModel:
         return np.concatenate(means, axis=1)
 
     def _vectors(self, codes: Ints, text: Floats) -> Floats:
-        vectors = self._own_parts(codes, text) + text @ self.tensors.text
-        return unit_rows(vectors) if self.facts.similarity == "cosine" else vectors.astype(np.float32)
+        """(n, D) v as it stands in a history."""
+        return np.asarray(self._own_parts(codes, text) + text @ self.tensors.text, dtype=np.float32)
+
+    def _compared(self, vectors: Floats) -> Floats:
+        """What a shopper's row meets: as ``training.tower_net.TowerNet.folded``."""
+        similarity = self.facts.similarity
+        if similarity == "cosine":
+            return unit_rows(vectors)
+        if similarity == "bilinear":
+            return np.asarray(vectors @ self.tensors.item_weight + self.tensors.item_bias, np.float32)
+        if similarity == "euclidean":
+            return np.column_stack([vectors, -np.square(vectors).sum(axis=1) / 2])
+        return vectors
 
     def _near(self, codes: Ints, text: Floats, factors: Floats) -> Floats:
         """(n, F) neighbour factors: borrowed where training never saw the item, zeros where it saw too little."""

@@ -19,7 +19,8 @@ class TowerSettings(Section):
     half_lives_days: list[PositiveFloat] = Field(default=[30.0, 180.0], min_length=1)
     """The shopper's history is a decayed bag of items, once per half-life."""
     history_events: PositiveInt = 400
-    similarity: Literal["dot", "cosine"] = "dot"
+    similarity: Literal["dot", "cosine", "euclidean", "bilinear"] = "dot"
+    """How a shopper u meets an item v: u.v; their cosine; -|u - v|^2 / 2; u.(W v + b) with W and b learned."""
     learn_temperature: bool = True
     """Cosine only; where false the scale stays at its start of 12."""
     text: bool = True

@@ -41,6 +41,8 @@ def model_of(fit: Fit, weights: dict[str, float], until: datetime, near: Factors
         text=_array(net.text),
         user_weight=_array(net.user_weight),
         user_bias=_array(net.user_bias),
+        item_weight=_optional(net.item_weight, (0, 0)),
+        item_bias=_optional(net.item_bias, (0,)),
         gains=_array(net.gains),
         scale=_array(net.log_scale.exp()),
         warm_text=catalogue.texts[:texts].astype(np.float16),
@@ -54,6 +56,10 @@ def model_of(fit: Fit, weights: dict[str, float], until: datetime, near: Factors
         causal={} if net.causal is None else {n: _array(w) for n, w in net.causal.state_dict().items()},
     )
     return TowerModel(facts, fit.data.item_ids, tensors)
+
+
+def _optional(tensor: Tensor | None, empty: tuple[int, ...]) -> Floats:
+    return np.zeros(empty, np.float32) if tensor is None else _array(tensor)
 
 
 def _array(tensor: Tensor) -> Floats:

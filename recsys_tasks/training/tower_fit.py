@@ -56,7 +56,7 @@ class Fit:
             bags=len(settings.half_lives_days),
             windows=len(settings.popularity_days),
             attributes=[len(catalogue.attribute_values[name]) + 1 for name in ATTRIBUTES],
-            cosine=settings.similarity == "cosine",
+            similarity=settings.similarity,
             learn_temperature=settings.learn_temperature,
             causal=self._causal(seed),
         )

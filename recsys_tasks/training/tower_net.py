@@ -61,12 +61,12 @@ class TowerNet(nn.Module):
         bags: int,
         windows: int,
         attributes: list[int],
-        cosine: bool,
+        similarity: str,
         learn_temperature: bool = True,
         causal: CausalTower | None = None,
     ) -> None:
         super().__init__()
-        self.cosine = cosine
+        self.similarity = similarity
         self.text = nn.Parameter(torch.zeros(text_dim, dim))
         self.attributes = nn.ParameterList([torch.zeros(values, dim) for values in attributes])
         # A shopper starts as the sum of the bags, scaled so that likeness weighs about as much as popularity.
@@ -76,6 +76,9 @@ class TowerNet(nn.Module):
             # Its rows have length sqrt(D), an item's is below 1.
             self.user_weight = nn.Parameter(torch.eye(dim) * USER_START * dim**-0.5)
         self.user_bias = nn.Parameter(torch.zeros(dim))
+        bilinear, cosine = similarity == "bilinear", similarity == "cosine"
+        self.item_weight = nn.Parameter(torch.eye(dim)) if bilinear else None
+        self.item_bias = nn.Parameter(torch.zeros(dim)) if bilinear else None
         self.gains = nn.Parameter(torch.full((windows,), 0.8 / max(windows, 1)))
         self.log_scale = nn.Parameter(
             torch.tensor([12.0 if cosine else 1.0]).log(), requires_grad=cosine and learn_temperature
@@ -84,9 +87,7 @@ class TowerNet(nn.Module):
     def forward(self, batch: TorchBatch, ids_LD: Tensor, dropped: Tensor) -> Tensor:
         """The loss. ``dropped`` (B, H * D) is the input dropout: 0, or 1 / (1 - p)."""
         items_LD = self.items(batch, ids_LD)
-        users_BD = self.users(batch, items_LD, dropped)
-        if self.cosine:
-            items_LD, users_BD = normalize(items_LD, dim=1), normalize(users_BD, dim=1)
+        users_BD, items_LD = self.folded(self.users(batch, items_LD, dropped), items_LD)
         users_BD = users_BD * batch.known[:, None] * self.log_scale.exp()
         negatives_BK = users_BD @ rows_of(items_LD, batch.negatives).T
         negatives_BK = negatives_BK + (batch.negative_popularity @ self.gains)[batch.cuts] + batch.correction
@@ -96,6 +97,18 @@ class TowerNet(nn.Module):
         positives = (rows_of(users_BD, batch.positive_rows) * rows_of(items_LD, batch.positives)).sum(dim=1)
         positives = positives + batch.positive_popularity @ self.gains
         return multi_positive_loss(positives, batch.positive_rows, negatives_BK, batch.weights)
+
+    def folded(self, users_BD: Tensor, items_LD: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows whose product is the similarity: D wide, one more for the squared distance (see ``model.towers``)."""
+        if self.similarity == "cosine":
+            return normalize(users_BD, dim=1), normalize(items_LD, dim=1)
+        if self.item_weight is not None and self.item_bias is not None:
+            return users_BD, items_LD @ self.item_weight + self.item_bias
+        if self.similarity == "euclidean":
+            halves_L1 = items_LD.square().sum(dim=1, keepdim=True) / 2
+            ones_B1 = torch.ones_like(users_BD[:, :1])
+            return torch.cat([users_BD, ones_B1], dim=1), torch.cat([items_LD, -halves_L1], dim=1)
+        return users_BD, items_LD
 
     def items(self, batch: TorchBatch, ids_LD: Tensor) -> Tensor:
         """(L, D) id + text + attributes."""

@@ -18,7 +18,9 @@ def continue_from(
     old = warm.tensors
     pairs = [(net.text, old.text), (net.user_weight, old.user_weight)]
     pairs += [(net.user_bias, old.user_bias), (net.gains, old.gains)]
-    if net.cosine:
+    if net.item_weight is not None and net.item_bias is not None:
+        pairs += [(net.item_weight, old.item_weight), (net.item_bias, old.item_bias)]
+    if net.similarity == "cosine":
         pairs.append((net.log_scale, np.log(old.scale)))
     for parameter, value in pairs:
         if parameter.shape == value.shape:

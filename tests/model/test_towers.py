@@ -36,6 +36,8 @@ KINDS = pl.DataFrame({"item_id": CATALOGUE, "category": ["ware", "ware", "food",
 NO_CODES, NO_NEAR = np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
 USERS = pl.Series("user_id", ["ann", "bob", "cy"])
 
+SIMILARITIES = ["dot", "cosine", "euclidean", "bilinear"]
+
 
 def unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.linalg.norm(vector)
@@ -48,8 +50,19 @@ def item_by_hand(model: TowerModel, item: str, text: np.ndarray) -> np.ndarray:
         own = tensors.ids[place] + tensors.attributes["category"][tensors.attribute_codes["category"][place]]
     else:
         own = borrow(text[None], tensors.warm_text.astype(np.float32), tensors.warm_ids)[0]
-    vector = own + text @ tensors.text
-    return unit(vector) if model.facts.similarity == "cosine" else vector
+    return own + text @ tensors.text
+
+
+def likeness_by_hand(model: TowerModel, u: np.ndarray, v: np.ndarray) -> float:
+    similarity = model.facts.similarity
+    if similarity == "cosine":
+        return unit(u) @ unit(v)
+    if similarity == "euclidean":
+        # Items of one shopper rank by the distance; what all of them share is left out.
+        return -np.square(u - v).sum() / 2 + np.square(u).sum() / 2
+    if similarity == "bilinear":
+        return u @ (v @ model.tensors.item_weight + model.tensors.item_bias)
+    return u @ v
 
 
 def near_by_hand(model: TowerModel, item: str, text: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -72,8 +85,8 @@ def score_by_hand(model: TowerModel, user: str, item: str) -> float:
             vectors = [item_by_hand(model, i, text_of[i]) for i, _, _ in history]
             bags.append(sum(w * v for w, v in zip(weights, vectors, strict=True)) / np.linalg.norm(weights))
         u = np.concatenate(bags) @ model.tensors.user_weight + model.tensors.user_bias
-        u = unit(u) if model.facts.similarity == "cosine" else u
-        score = float(model.tensors.scale[0] * (u @ item_by_hand(model, item, text_of[item])))
+        item_vector = item_by_hand(model, item, text_of[item])
+        score = float(model.tensors.scale[0] * likeness_by_hand(model, u, item_vector))
         weights = np.array([w * 2 ** (-d / model.facts.near_half_life_days) for _, w, d in history])
         given = [near_by_hand(model, i, text_of[i], model.tensors.near_given) for i, _, _ in history]
         n = weights @ np.array(given) / np.linalg.norm(weights)
@@ -90,19 +103,23 @@ def matrices(model: TowerModel, events: pl.DataFrame) -> tuple[np.ndarray, np.nd
     return model.user_matrix(USERS, events, NOON, CATALOGUE, texts()), items
 
 
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_one_product_gives_the_whole_score(similarity):
     model = towers(similarity)
     users, items = matrices(model, log(*ROWS))
-    assert users.shape == (3, DIM + NEAR + 1)
-    assert items.shape == (5, DIM + NEAR + 1)
+    width = DIM + NEAR + 1 + (similarity == "euclidean")
+    assert users.shape == (3, width)
+    assert items.shape == (5, width)
+    assert model.dim + 1 == width
     expected = [[score_by_hand(model, user, item) for item in CATALOGUE] for user in USERS]
     assert users @ items.T == pytest.approx(np.array(expected), abs=2e-3)
 
 
-def test_a_shopper_without_history_ranks_by_popularity():
-    users, items = matrices(towers(), log(*ROWS))
-    assert users[2].tolist() == [0.0] * (DIM + NEAR) + [1.0]
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_a_shopper_without_history_ranks_by_popularity(similarity):
+    model = towers(similarity)
+    users, items = matrices(model, log(*ROWS))
+    assert users[2].tolist() == [0.0] * model.dim + [1.0]
     assert (users[2] @ items.T).tolist() == items[:, -1].tolist()
 
 

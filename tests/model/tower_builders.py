@@ -36,6 +36,8 @@ def towers(similarity: str = "dot", *, launch_prior: bool = False) -> TowerModel
         text=random(3, TEXT_DIM, DIM),
         user_weight=random(4, len(HALF_LIVES) * DIM, DIM),
         user_bias=random(5, DIM),
+        item_weight=random(8, DIM, DIM) if similarity == "bilinear" else random(8, 0, 0),
+        item_bias=random(10, DIM) if similarity == "bilinear" else random(10, 0),
         gains=np.float32([0.3, 0.9]),
         scale=np.float32([4.0]),
         warm_text=warm.astype(np.float16),

@@ -3,12 +3,17 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.popularity import popularity_matrix
 from recsys_tasks.model.towers import TENSORS, TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.training import tower_data
+from recsys_tasks.training.tower_catalogue import Catalogue
+from recsys_tasks.training.tower_export import model_of
+from recsys_tasks.training.tower_fit import Fit
+from recsys_tasks.training.tower_near import neighbour_factors
 from recsys_tasks.training.towers import fit_towers
 from tests.training.taste_shop import (
     ITEMS,
@@ -23,6 +28,7 @@ from tests.training.taste_shop import (
     vectors,
 )
 
+SIMILARITIES = ["dot", "cosine", "euclidean", "bilinear"]
 USERS = pl.Series([f"c{n:02}" for n in range(SHOPPERS)])
 
 
@@ -51,7 +57,27 @@ def share_of_own_taste(table, k=10):
     return np.mean([[ITEMS[i][0] == taste_of(row) for i in items] for row, items in enumerate(best)])
 
 
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("user", ["mean", "transformer"])
+def test_lists_compare_what_training_compared(similarity, user):
+    settings = SMALL.model_copy(update={"similarity": similarity, "user": user, "input_dropout": 0.0})
+    data = tower_data.tower_data(snapshot().events, examples(), settings, WEIGHTS, UNTIL)
+    fit = Fit(data, Catalogue.of(data.item_ids, snapshot().items, vectors()), settings, 1, None)
+    fit.run(1)
+    model = model_of(fit, WEIGHTS, UNTIL, neighbour_factors(snapshot().events, settings, WEIGHTS, UNTIL))
+    batch = next(iter(tower_data.batches(data, settings, np.random.default_rng(3))))
+    items, on_device = fit._on_device(batch)
+    net = fit.net.eval()
+    with torch.no_grad():
+        raw = net.items(on_device, fit.ids[torch.from_numpy(items)])
+        users, proposed = net.folded(net.users(on_device, raw, torch.ones(1)), raw)
+        trained = (users * on_device.known[:, None] * net.log_scale.exp()) @ proposed.T
+    v = model._vectors(np.arange(len(model.item_ids)), vectors().of(model.item_ids))
+    used = model.scaled_users(batch.bags, v) @ model._compared(v)[items].T
+    np.testing.assert_allclose(used, trained.numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_two_tastes_are_told_apart(similarity):
     result = fitted(settings=SMALL.model_copy(update={"similarity": similarity}))
     assert share_of_own_taste(scores(result.model)) > 0.97
