@@ -35,6 +35,11 @@ def fields_of(template: str, key: str) -> list[str]:
     return [part.field for part in _parsed(template, key)[1]]
 
 
+def separators_of(template: str, key: str) -> list[str]:
+    """The literals between the fields, brackets included: where they stand in a text, a field ends (usually)."""
+    return _split(template, key)[1][1:-1]
+
+
 def text_from(template: str, key: str, schema: pl.Schema) -> pl.Expr:
     """The text of each row; empty where every field is. ``key`` names the template in errors."""
     lead, parts = _parsed(template, key)
