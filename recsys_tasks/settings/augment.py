@@ -6,9 +6,9 @@ strength: the form of AutoAugment (Cubuk et al. 2018, arXiv 1805.09501, section 
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.settings.section import Section, Share
@@ -62,7 +62,21 @@ class HistoryPolicy(Policy):
     )
 
 
-def read_policy(file: Path, kind: type[Policy]) -> Any:
+def _policy_or_file(value: Any) -> str:
+    return "file" if isinstance(value, str | Path) else "policy"
+
+
+# ``load_settings`` puts the policy in the place of the file, so that what it says is part of every fingerprint.
+TextPolicyOrFile = Annotated[
+    Annotated[TextPolicy, Tag("policy")] | Annotated[Path, Tag("file")], Discriminator(_policy_or_file)
+]
+HistoryPolicyOrFile = Annotated[
+    Annotated[HistoryPolicy, Tag("policy")] | Annotated[Path, Tag("file")], Discriminator(_policy_or_file)
+]
+P = TypeVar("P", bound=Policy)
+
+
+def read_policy(file: Path, kind: type[P]) -> P:
     """The policy (of the given kind) that a YAML file holds; raises SettingsError with file, line and key."""
     if not file.is_file():
         raise SettingsError(

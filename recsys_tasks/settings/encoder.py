@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from recsys_tasks.settings.augment import TextPolicy, TextPolicyOrFile
 from recsys_tasks.settings.contrast import ContrastSettings, InfoNce
 from recsys_tasks.settings.section import Section
 
@@ -19,10 +20,12 @@ class EncoderSettings(Section):
     batch_texts: PositiveInt = 128
     learning_rate: PositiveFloat = 3e-5
     temperature: PositiveFloat = 0.05
-    objective: Literal["history", "pairs"] = "history"
-    """Learn a shopper's next new items from the history, or the pairs of items from each other."""
+    objective: Literal["history", "pairs", "views"] = "history"
+    """Learn a shopper's next new items from the history, pairs of items from each other, or two views of each text."""
     contrast: ContrastSettings = InfoNce()
-    """What the pairs teach (``objective: pairs`` only): docs/objectives.md."""
+    """What the pairs teach (``objective: pairs`` or ``views``): docs/objectives.md."""
+    augment: TextPolicyOrFile = TextPolicy()
+    """How a view of a text is made (``objective: views`` only): a policy, or the YAML file of one."""
     popularity_in_logit: bool = False
     """Let recent popularity explain its part of a choice (history objective): the text then learns only the rest."""
     projection_steps: int = Field(default=100, ge=0)
@@ -36,7 +39,9 @@ class EncoderSettings(Section):
     """Share of items held out of training, for the encoder gate's cold slice."""
 
     @model_validator(mode="after")
-    def _contrast_is_used(self) -> "EncoderSettings":
-        if self.objective != "pairs" and self.contrast != InfoNce():
-            raise ValueError("contrast says what pairs teach: it needs objective: pairs")
+    def _what_is_said_is_used(self) -> "EncoderSettings":
+        if self.objective == "history" and self.contrast != InfoNce():
+            raise ValueError("contrast says what pairs teach: it needs objective: pairs or views")
+        if self.objective != "views" and self.augment != TextPolicy():
+            raise ValueError("augment says how views are made: it needs objective: views")
         return self

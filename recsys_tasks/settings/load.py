@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.settings.augment import P, TextPolicy, read_policy
 from recsys_tasks.settings.shop import Settings
 from recsys_tasks.settings.shop_yaml import explain, read_shop
 from recsys_tasks.settings.sources import SourceSettings, SourcesSettings
@@ -56,7 +57,10 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
             "home": Path(_beside(folder, str(settings.home))),
             "database": _anchored_address(settings.database, folder),
             "encoder": settings.encoder.model_copy(
-                update={"base": _anchored_base(settings.encoder.base, folder)}
+                update={
+                    "base": _anchored_base(settings.encoder.base, folder),
+                    "augment": _policy(settings.encoder.augment, TextPolicy, folder),
+                }
             ),
             "sources": sources,
         }
@@ -77,6 +81,10 @@ def _anchored_address(address: str, folder: Path) -> str:
 def _anchored_base(base: str, folder: Path) -> str:
     """A folder starts at shop.yaml too; the name of a packaged model stays a name."""
     return _beside(folder, base) if "/" in base or (folder / base).is_dir() else base
+
+
+def _policy(said: P | Path, kind: type[P], folder: Path) -> P:
+    return read_policy(Path(_beside(folder, str(said))), kind) if isinstance(said, Path) else said
 
 
 def _beside(folder: Path, path: str) -> str:

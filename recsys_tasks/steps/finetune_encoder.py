@@ -13,6 +13,7 @@ from recsys_tasks.calendar import days_before
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.evaluate import encoder_gate
 from recsys_tasks.evaluate.encoder_days import validation_cut
+from recsys_tasks.extract.text import separators_of
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.encoder import TextEncoder, base_folder, model_files, weights_hash
@@ -51,6 +52,7 @@ ROOMS = (
     "evaluate/bootstrap",
     "evaluate/encoder_days",
     "evaluate/encoder_gate",
+    "model/augment",
     "model/encoder",
     "model/histories",
     "model/losses",
@@ -70,6 +72,8 @@ ROOMS = (
     "training/pair_steps",
     "training/processes",
     "training/projection",
+    "training/view_steps",
+    "training/views",
 )
 
 
@@ -207,7 +211,14 @@ def _tune(
     # finds in the cache must not depend on who put it there.
     frozen = _base_vectors(job, base, texts)
     job_folder.write_job(
-        scratch, start, settings, seed, texts, data, start_vectors=frozen if start == base else None
+        scratch,
+        start,
+        settings,
+        seed,
+        texts,
+        data,
+        start_vectors=frozen if start == base else None,
+        separators=_separators(job),
     )
     launch(finetune.__name__, scratch)
     tuned = job_folder.read_vectors(scratch)
@@ -287,8 +298,20 @@ def _data(
         ),
         seed=job.settings.seed,
     )
-    found = len(data.pair_anchor if by_pairs else data.example_user)
-    return data if found and np.count_nonzero(~held) > 1 else None
+    found = {
+        "history": len(data.example_user),
+        "pairs": len(data.pair_anchor),
+        # Views ask nothing of shoppers.
+        "views": len(texts),
+    }
+    return data if found[settings.objective] and np.count_nonzero(~held) > 1 else None
+
+
+def _separators(job: Job) -> list[str]:
+    """What stands between the fields of a text; only views ask."""
+    if job.settings.encoder.objective != "views":
+        return []
+    return separators_of(job.settings.sources.items.text, "sources.items.text")
 
 
 def _pairs_before(job: Job, events: pl.DataFrame, cut: datetime) -> dict[str, pl.DataFrame]:

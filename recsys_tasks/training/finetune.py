@@ -20,7 +20,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from recsys_tasks.model.arrays import Floats
+from recsys_tasks.model.arrays import Floats, Positions
+from recsys_tasks.model.augment.texts import token_texts
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.similarity import TextSimilarity
@@ -48,6 +49,8 @@ from recsys_tasks.training.pair_steps import PairSteps
 from recsys_tasks.training.parent import die_with_parent
 from recsys_tasks.training.processes import Processes
 from recsys_tasks.training.projection import Bank, Projection
+from recsys_tasks.training.view_steps import ViewSteps
+from recsys_tasks.training.views import Views
 
 log = logging.getLogger("finetune")
 
@@ -74,7 +77,11 @@ def main(folder: Path) -> None:
     start = load_file(known)["start"] if known.is_file() else encode_all(split, states, processes.device)
     log.info("%d steps of %d texts (%s)", settings.steps, settings.batch_texts, settings.objective)
     data = EncoderData.load(folder / DATA)
-    losses, similarity = fit_encoder(data, settings, start, split, states, processes, job["seed"])
+    views = None
+    if settings.objective == "views":
+        read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"])
+        views = Views(read, settings.augment)
+    losses, similarity = fit_encoder(data, settings, start, split, states, processes, job["seed"], views)
     tuned = encode_all(split, states, processes.device)
     projection = fit_projection(data, settings, tuned, job["seed"])
     if processes.rank == 0:
@@ -95,17 +102,22 @@ def fit_encoder(
     states: States,
     processes: Processes,
     seed: int,
+    views: Views | None = None,
 ) -> tuple[list[float], TextSimilarity | None]:
     """
     Train the upper layers: the loss of each step, and what texts were compared by where that is not the cosine.
 
-    Half of a step's texts are positives, half are drawn.
+    Half of a step's texts are positives, half are drawn. With ``views`` its texts are what these have drawn.
     """
     projection = _projection(data, settings, start, processes.device)
     bank = Bank.of(_tensor(start, processes.device), projection)
 
     def encoder(of: SplitEncoder) -> Encode:
-        return lambda codes: processes.share(codes, lambda own: encode(of, states, own, processes.device))
+        def own_share(own: Positions) -> Tensor:
+            seen = states if views is None else States(of, views.tokens)
+            return encode(of, seen, own, processes.device)
+
+        return lambda codes: processes.share(codes, own_share)
 
     # The whitening stays: its mean and axes are taken anew from the tuned vectors.
     groups = [
@@ -124,7 +136,11 @@ def fit_encoder(
             seed=seed,
         )
         return minimise(lambda step: history.loss(step, fresh), groups, settings.steps, processes), None
-    pairs = PairSteps(data, settings, projection, bank, seed)
+    pairs = (
+        PairSteps(data, settings, projection, bank, seed)
+        if views is None
+        else ViewSteps(data, settings, projection, bank, seed, views)
+    )
     groups += _beside(pairs.objective, settings)
     momentum = pairs.objective.momentum
     twin = split if momentum is None else split.twin()

@@ -1,6 +1,7 @@
 """The folder between a step and a training process: what is asked, and what comes back."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,10 +45,19 @@ def write_job(
     texts: pl.Series,
     data: EncoderData,
     start_vectors: Floats | None = None,
+    separators: Sequence[str] = (),
 ) -> None:
-    """What ``main`` reads. ``start_vectors``: the model's raw vectors of all texts, where they are known already."""
+    """
+    What ``main`` reads. ``start_vectors``: the model's raw vectors of all texts, where they are known already;
+    ``separators``: what stands between the fields of a text, for views.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    job = {"model": str(model), "settings": settings.model_dump(mode="json"), "seed": seed}
+    job = {
+        "model": str(model),
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "separators": list(separators),
+    }
     (folder / JOB).write_text(json.dumps(job, indent=2), encoding="utf-8")
     pl.DataFrame({"text": texts}).write_parquet(folder / TEXTS)
     data.save(folder / DATA)

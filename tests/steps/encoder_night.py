@@ -4,14 +4,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recsys_tasks.calendar import Night
-from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.settings import EncoderSettings, ItemSourceSettings
 from recsys_tasks.steps import build_pairs
 from tests.pairs.night import ShopSettings, SmallJob, small_job
 from tests.tiny_encoder import tiny_encoder
 
 
 @dataclass(frozen=True)
+class Sources:
+    items: ItemSourceSettings = field(
+        default_factory=lambda: ItemSourceSettings(
+            kind="csv", path="items.csv", columns={"item_id": "sku"}, text="{name}. {maker}"
+        )
+    )
+
+
+@dataclass(frozen=True)
 class EncoderShop(ShopSettings):
+    sources: Sources = field(default_factory=Sources)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
 
 

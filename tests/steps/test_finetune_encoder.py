@@ -71,6 +71,14 @@ def test_a_refused_encoder_is_put_aside_and_the_whitened_base_goes_on(job, monke
     np.testing.assert_allclose(Whitening.load(folder / WHITENING).rotation, whitening.rotation, atol=2e-2)
 
 
+def test_views_learn_from_the_texts_alone_and_are_told_what_stands_between_fields(tmp_path, monkeypatch):
+    told, read = [], finetune.token_texts
+    monkeypatch.setattr(finetune, "token_texts", lambda *given: told.append(given[3]) or read(*given))
+    facts = run(encoder_job(tmp_path, objective="views", contrast={"objective": "nt_xent"}))
+    assert facts["steps"] == 3
+    assert told == [[". "]]
+
+
 def test_a_second_run_reuses_it(job):
     first = run(job)
     assert run(job) == {**first, "reused": True}
