@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.settings.augment import P, TextPolicy, read_policy
+from recsys_tasks.settings.augment import HistoryPolicy, P, TextPolicy, read_policy
 from recsys_tasks.settings.shop import Settings
 from recsys_tasks.settings.shop_yaml import explain, read_shop
 from recsys_tasks.settings.sources import SourceSettings, SourcesSettings
@@ -61,6 +61,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                     "base": _anchored_base(settings.encoder.base, folder),
                     "augment": _policy(settings.encoder.augment, TextPolicy, folder),
                 }
+            ),
+            "towers": settings.towers.model_copy(
+                update={"augment": _policy(settings.towers.augment, HistoryPolicy, folder)}
             ),
             "sources": sources,
         }

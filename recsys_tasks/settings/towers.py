@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from recsys_tasks.settings.augment import HistoryPolicy, HistoryPolicyOrFile
 from recsys_tasks.settings.section import Section, Share
 
 
@@ -16,6 +17,11 @@ class TowerSettings(Section):
     learning_rate: PositiveFloat = 3e-3
     user: Literal["mean", "transformer"] = "mean"
     """What makes a shopper of the history: a mean with time decay, or a causal transformer over the last 50 items."""
+    view_weight: NonNegativeFloat = 0.0
+    """How much it counts that two views of one history mean the same shopper (``transformer`` only); 0: it does not."""
+    view_temperature: PositiveFloat = 0.2
+    augment: HistoryPolicyOrFile = HistoryPolicy()
+    """How a view of a history is made: a policy, or the YAML file of one."""
     half_lives_days: list[PositiveFloat] = Field(default=[30.0, 180.0], min_length=1)
     """The shopper's history is a decayed bag of items, once per half-life."""
     history_events: PositiveInt = 400
@@ -48,3 +54,11 @@ class TowerSettings(Section):
     neighbour_items: PositiveInt = 5_000
     """The items it knows, those touched most; time grows with the cube, memory with the square."""
     neighbour_half_life_days: PositiveFloat = 365.0
+
+    @model_validator(mode="after")
+    def _views_are_used(self) -> "TowerSettings":
+        if self.view_weight and self.user != "transformer":
+            raise ValueError("view_weight: views of histories need user: transformer; a mean knows no order")
+        if not self.view_weight and self.augment != HistoryPolicy():
+            raise ValueError("augment says how views are made: it needs a view_weight above 0")
+        return self

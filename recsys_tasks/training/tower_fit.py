@@ -1,6 +1,7 @@
 """The loop of a towers fit: the net, the id table, their optimisers, and what joins them."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.model.causal import CausalTower
 from recsys_tasks.model.causal_users import causal_tower, recent
 from recsys_tasks.model.tower_parts import ATTRIBUTES
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.settings import TowerSettings
+from recsys_tasks.training.history_views import history_views
 from recsys_tasks.training.lazy_adam import LazyAdam
 from recsys_tasks.training.tower_catalogue import Catalogue
 from recsys_tasks.training.tower_data import Batch, TowerData, batches, steps_of
-from recsys_tasks.training.tower_net import TorchBatch, TowerNet
+from recsys_tasks.training.tower_net import TorchBatch, TorchViews, TowerNet
 from recsys_tasks.training.tower_start import continue_from
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ WARM_UP_STEPS = 50
 GAIN_RATE = 30.0
 # A transformer learns in smaller steps than a table.
 CAUSAL_RATE = 1 / 3
+VIEWS = 1
 NO_ORDER = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
 
 
@@ -50,6 +53,8 @@ class Fit:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
+        # Of their own, so that everything else is drawn the same with views and without.
+        self.view_rng = np.random.default_rng([seed, VIEWS])
         self.net = TowerNet(
             dim=settings.dim,
             text_dim=catalogue.texts.shape[1],
@@ -154,7 +159,21 @@ class Fit:
         }
         tensors = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
         rows = torch.from_numpy(texts).to(self.device)
-        return items, TorchBatch(texts=self.texts.index_select(0, rows), **tensors)
+        return items, TorchBatch(texts=self.texts.index_select(0, rows), views=self._views(batch), **tensors)
+
+    def _views(self, batch: Batch) -> TorchViews | None:
+        """Views of the batch's histories, whose items are numbered already; none where they count nothing."""
+        settings = self.settings
+        if not settings.view_weight:
+            return None
+        if isinstance(settings.augment, Path):
+            raise SettingsError(f"towers.augment: {settings.augment} was not read; load the settings with it")
+        made = history_views(batch.bags, self.data.users[batch.rows], settings.augment, self.view_rng)
+        arrays = (self._place[made.codes], made.masked, made.last, made.users)
+        codes, masked, last, users = (torch.from_numpy(array).to(self.device) for array in arrays)
+        return TorchViews(
+            codes, masked, last, users, weight=settings.view_weight, temperature=settings.view_temperature
+        )
 
     def _parts(self, items: Ints, texts: int) -> Ints:
         """Where each item's text and attributes stand in [texts; attribute table; ...]."""

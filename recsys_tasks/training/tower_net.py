@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, normalize
 
 from recsys_tasks.model.causal import CausalTower
+from recsys_tasks.training.history_views import view_loss
 
 USER_START = 3.0
 
@@ -48,6 +49,21 @@ class TorchBatch:
     """(K,)"""
     masked_rows: Tensor
     masked_columns: Tensor
+    views: "TorchViews | None" = None
+
+
+@dataclass(frozen=True)
+class TorchViews:
+    """Two views of V histories on the device (HistoryViews), and what the loss of them counts."""
+
+    codes: Tensor
+    """(2V, L) numbers within the batch"""
+    masked: Tensor
+    last: Tensor
+    users: Tensor
+    """(V,)"""
+    weight: float
+    temperature: float
 
 
 class TowerNet(nn.Module):
@@ -87,6 +103,7 @@ class TowerNet(nn.Module):
     def forward(self, batch: TorchBatch, ids_LD: Tensor, dropped: Tensor) -> Tensor:
         """The loss. ``dropped`` (B, H * D) is the input dropout: 0, or 1 / (1 - p)."""
         items_LD = self.items(batch, ids_LD)
+        beside = 0.0 if batch.views is None else self.view_loss(batch.views, items_LD)
         users_BD, items_LD = self.folded(self.users(batch, items_LD, dropped), items_LD)
         users_BD = users_BD * batch.known[:, None] * self.log_scale.exp()
         negatives_BK = users_BD @ rows_of(items_LD, batch.negatives).T
@@ -96,7 +113,7 @@ class TowerNet(nn.Module):
         )
         positives = (rows_of(users_BD, batch.positive_rows) * rows_of(items_LD, batch.positives)).sum(dim=1)
         positives = positives + batch.positive_popularity @ self.gains
-        return multi_positive_loss(positives, batch.positive_rows, negatives_BK, batch.weights)
+        return multi_positive_loss(positives, batch.positive_rows, negatives_BK, batch.weights) + beside
 
     def folded(self, users_BD: Tensor, items_LD: Tensor) -> tuple[Tensor, Tensor]:
         """Rows whose product is the similarity: D wide, one more for the squared distance (see ``model.towers``)."""
@@ -119,9 +136,7 @@ class TowerNet(nn.Module):
         """(B, D) from one decayed bag a half-life, or from the transformer's last place."""
         if self.causal is not None:
             x_BLD = rows_of(items_LD, batch.recent.flatten()).view(*batch.recent.shape, -1)
-            places = torch.arange(len(batch.last), device=batch.last.device)
-            read_BD: Tensor = self.causal(x_BLD)[places, batch.last]
-            return read_BD @ self.user_weight + self.user_bias
+            return self._read(self.causal, x_BLD, batch.last)
         bags = [
             embedding_bag(
                 batch.bag_items,
@@ -134,6 +149,20 @@ class TowerNet(nn.Module):
             for values in batch.bag_values
         ]
         return torch.cat(bags, dim=1) * dropped @ self.user_weight + self.user_bias
+
+    def view_loss(self, views: TorchViews, items_LD: Tensor) -> Tensor:
+        """The weighted loss of the views (history_views.view_loss); a masked item leaves only its place."""
+        assert self.causal is not None
+        x_XLD = rows_of(items_LD, views.codes.flatten()).view(*views.codes.shape, -1)
+        read_XD = self._read(self.causal, x_XLD * ~views.masked[:, :, None], views.last)
+        first_VD, second_VD = read_XD.chunk(2)
+        return views.weight * view_loss(first_VD, second_VD, views.users, views.temperature)
+
+    def _read(self, causal: CausalTower, x_BLD: Tensor, last_B: Tensor) -> Tensor:
+        """(B, D) the shopper at the last place of each history."""
+        places = torch.arange(len(last_B), device=last_B.device)
+        read_BD: Tensor = causal(x_BLD)[places, last_B]
+        return read_BD @ self.user_weight + self.user_bias
 
 
 def rows_of(table: Tensor, rows: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.popularity import popularity_matrix
 from recsys_tasks.model.towers import TENSORS, TowerModel
 from recsys_tasks.model.vectors import TextVectors
+from recsys_tasks.settings import TowerSettings
 from recsys_tasks.training import tower_data
 from recsys_tasks.training.tower_catalogue import Catalogue
 from recsys_tasks.training.tower_export import model_of
@@ -210,6 +211,44 @@ def test_a_transformer_tells_two_tastes_apart_and_stays_as_it_was_stored(tmp_pat
         model.save(tmp_path / str(number))
     assert (tmp_path / "0" / TENSORS).read_bytes() == (tmp_path / "1" / TENSORS).read_bytes()
     assert np.array_equal(scores(TowerModel.load(tmp_path / "0")), scores(one))
+
+
+def test_views_of_histories_join_the_loss_by_their_weight():
+    """They draw from a generator of their own: the rest of the loss is the same with them and without."""
+    alone = fitted(settings=CAUSAL.model_copy(update={"epochs": 1, "learning_rate": 1e-9}))
+    light, heavy = (
+        fitted(settings=CAUSAL.model_copy(update={"epochs": 1, "learning_rate": 1e-9, "view_weight": weight}))
+        for weight in (0.5, 1.0)
+    )
+    added = [one.loss_first - alone.loss_first for one in (light, heavy)]
+    assert added[0] > 0.5
+    assert added[1] == pytest.approx(2 * added[0], rel=0.05)
+
+
+@pytest.mark.slow
+def test_with_views_of_histories_two_tastes_are_told_apart():
+    assert (
+        share_of_own_taste(scores(fitted(settings=CAUSAL.model_copy(update={"view_weight": 0.2})).model))
+        > 0.9
+    )
+
+
+def test_with_views_of_histories_two_fits_give_the_same_towers():
+    settings = CAUSAL.model_copy(update={"view_weight": 0.2, "similarity": "cosine", "epochs": 1})
+    one, two = (fitted(settings=settings).model for _ in range(2))
+    assert np.array_equal(one.tensors.ids, two.tensors.ids)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"view_weight": 0.1}, "need user: transformer"),
+        ({"augment": {"sub_policies": [[{"operation": "mask", "strength": 0.1}]]}}, "needs a view_weight"),
+    ],
+)
+def test_views_of_histories_that_nothing_would_use_are_refused(settings, told):
+    with pytest.raises(ValueError, match=told):
+        TowerSettings(**settings)
 
 
 def test_a_transformer_goes_on_from_an_earlier_nights():
