@@ -64,8 +64,8 @@ def frozen_vectors(job: Job, *, whitened: bool) -> TextVectors:
     base = base_folder(settings.base)
     items = job.lake.catalogue(job.night.as_of).sort("item_id")
     texts = items["text"].unique().sort()
-    encoder = TextEncoder.load(base, settings.max_tokens)
-    cache = VectorCache.of(caches(job), base, settings.max_tokens)
+    encoder = TextEncoder.load(base, settings.max_tokens, pooling=settings.pooling)
+    cache = VectorCache.of(caches(job), base, settings.max_tokens, settings.pooling)
     vectors, _ = encode_cached(encoder, cache, texts.to_list())
     if whitened:
         vectors = Whitening.fit(vectors).apply(vectors)

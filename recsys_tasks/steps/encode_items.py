@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 ROOMS = (
     *COMMON,
     "model/encoder",
+    "model/pooling",
     "model/vector_cache",
     "model/vectors",
     "model/whiten",
@@ -60,9 +61,11 @@ def _vectors(job: Job, encoder: Artefact, items: pl.DataFrame) -> tuple[TextVect
         raise EmptyPartition(f"night {job.night}: the catalogue is empty, there is nothing to encode")
     ordered = items.sort("item_id")
     texts = ordered["text"].unique().sort()
-    max_tokens = encoder.manifest["settings"]["max_tokens"]
-    cache = VectorCache.of(caches(job), encoder.path / MODEL, max_tokens)
-    model = TextEncoder.load(encoder.path / MODEL, max_tokens)
+    made_with = encoder.manifest["settings"]
+    # An encoder from before there was a choice pools as its family does.
+    max_tokens, pooling = made_with["max_tokens"], made_with.get("pooling", "auto")
+    cache = VectorCache.of(caches(job), encoder.path / MODEL, max_tokens, pooling)
+    model = TextEncoder.load(encoder.path / MODEL, max_tokens, pooling=pooling)
     raw, encoded = encode_cached(model, cache, texts.to_list(), progress_lines(log, "texts encoded"))
     log.info(
         "%d items have %d texts: %d encoded, %d known", len(items), len(texts), encoded, len(texts) - encoded

@@ -56,6 +56,7 @@ ROOMS = (
     "model/encoder",
     "model/histories",
     "model/losses",
+    "model/pooling",
     "model/similarity",
     "model/vector_cache",
     "model/whiten",
@@ -69,6 +70,7 @@ ROOMS = (
     "training/layers",
     "training/minimise",
     "training/objectives",
+    "training/packed",
     "training/pair_steps",
     "training/processes",
     "training/projection",
@@ -162,6 +164,7 @@ def _if_alike(job: Job, earlier: Artefact | None) -> Artefact | None:
         "base": made_by["inputs"]["base"] != weights_hash(base_folder(settings.base)),
         "cold_share": made_by["settings"]["cold_share"] != settings.cold_share,
         "max_tokens": made_by["settings"]["max_tokens"] != settings.max_tokens,
+        "pooling": made_by["settings"].get("pooling", "auto") != settings.pooling,
         "seed": made_by["seed"] != job.settings.seed,
     }
     changed = [name for name, is_other in differs.items() if is_other]
@@ -327,8 +330,8 @@ def _pairs_before(job: Job, events: pl.DataFrame, cut: datetime) -> dict[str, pl
 def _base_vectors(job: Job, base: Path, texts: pl.Series) -> Floats:
     """The base's raw vectors, from the cache where known."""
     settings = job.settings.encoder
-    cache = VectorCache.of(caches(job), base, settings.max_tokens)
-    encoder = TextEncoder.load(base, settings.max_tokens)
+    cache = VectorCache.of(caches(job), base, settings.max_tokens, settings.pooling)
+    encoder = TextEncoder.load(base, settings.max_tokens, pooling=settings.pooling)
     return encode_cached(encoder, cache, texts.to_list(), progress_lines(log, "texts encoded"))[0]
 
 

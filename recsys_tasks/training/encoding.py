@@ -17,7 +17,7 @@ log = logging.getLogger("finetune")
 def encode_all(split: SplitEncoder, states: States, device: str) -> Floats:
     """The vectors of all texts as the encoder is now."""
     everything = np.arange(len(states.lengths))
-    vectors = np.empty((len(everything), split.embeddings.word_embeddings.embedding_dim), dtype=np.float32)
+    vectors = np.empty((len(everything), split.width), dtype=np.float32)
     tell, done = progress_lines(log, "texts encoded"), 0
     with torch.no_grad():
         for codes in token_batches(states.lengths, everything):

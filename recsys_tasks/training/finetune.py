@@ -63,8 +63,10 @@ def main(folder: Path) -> None:
     settings = EncoderSettings(**job["settings"])
     texts = pl.read_parquet(folder / TEXTS)["text"].to_list()
     torch.manual_seed(job["seed"])
-    encoder = TextEncoder.load(Path(job["model"]), settings.max_tokens, processes.device)
-    split = SplitEncoder(encoder.model, settings.frozen_layers)
+    encoder = TextEncoder.load(
+        Path(job["model"]), settings.max_tokens, processes.device, pooling=settings.pooling
+    )
+    split = SplitEncoder(encoder.model, settings.frozen_layers, encoder.pooling)
     states = States(split, encoder.tokenise(texts))
     log.info(
         "%d texts, %d tokens; computing the %d frozen layers",

@@ -1,8 +1,7 @@
 """
 A transformer cut in two: frozen lower layers, whose states are computed once a text, and upper layers that learn.
 
-Linear layers run over all tokens of a batch at once and only attention runs by groups of equal length, so nothing is
-ever padded. For the BERT family (BERT, MiniLM, RoBERTa, ELECTRA: models with ``embeddings`` and ``encoder.layer``).
+Both run over packed tokens (training.packed), so nothing is ever padded.
 """
 
 import copy
@@ -12,100 +11,106 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.arrays import Positions, Progress
+from recsys_tasks.model.pooling import Pooling, pooled, pooling_of
+from recsys_tasks.training.packed import Family, equal_lengths, family_of
 
 # Token states that are kept: 700 MB; a catalogue with more computes them again for each batch.
 KEPT_STATES_BYTES = 700 * 2**20
 TOKENS_AT_A_TIME = 4096
+# Token ids of texts that show whether a model's packed layers are what the model itself computes.
+PROBE = ((2,), (1, 3, 2, 4, 2), (4, 2, 2, 3, 1))
+
+
+class Learning(nn.Module):
+    """What learns: the upper layers, and what stands above the last of them."""
+
+    def __init__(self, layers: nn.ModuleList, above: nn.Module) -> None:
+        super().__init__()
+        self.layers, self.above = layers, above
 
 
 class SplitEncoder(nn.Module):
     """
     ``lower``: token ids -> states (T, d) of all tokens of some texts of given lengths, without gradient.
-    ``forward``: such states -> mean-pooled vectors (B, d), with gradients into the upper layers.
+    ``forward``: such states -> pooled vectors (B, d), with gradients into the upper layers.
 
-    Texts must be ordered by length.
+    Texts must be ordered by length. Raises SettingsError for a model that is built otherwise than the families
+    known here: a short text shows whether the parts together compute what the model computes.
     """
 
-    def __init__(self, model: Any, frozen_layers: int) -> None:
+    def __init__(self, model: Any, frozen_layers: int, pooling: Pooling | None = None) -> None:
         super().__init__()
-        try:
-            embeddings, layers = model.embeddings, model.encoder.layer
-        except AttributeError:
-            raise SettingsError(
-                f"encoder.base: {type(model).__name__} cannot be fine-tuned: expected a model of the BERT family"
-            ) from None
+        self.family: Family = family_of(model)
+        layers = self.family.layers
         if frozen_layers >= len(layers):
             raise SettingsError(
                 f"encoder.frozen_layers: the base has {len(layers)} layers; at least one must learn"
             )
         model.requires_grad_(False)
-        self.embeddings = embeddings
+        self.pooling = pooling or pooling_of(model.config.model_type)
+        self.width: int = model.config.hidden_size
+        self.embeddings = self.family.embeddings
         self.frozen = layers[:frozen_layers]
-        self.learning = layers[frozen_layers:].requires_grad_(True)
+        self.learning = Learning(layers[frozen_layers:], self.family.above).requires_grad_(True)
+        self._compare_with(model)
 
     def twin(self) -> "SplitEncoder":
         """The same encoder with a copy of the learning layers that no gradient reaches; the frozen part is shared."""
-        twin = SplitEncoder.__new__(SplitEncoder)
-        nn.Module.__init__(twin)
-        twin.embeddings, twin.frozen = self.embeddings, self.frozen
+        twin = copy.copy(self)
+        # The copy has its own table of modules: the original keeps its learning layers.
+        twin._modules = dict(self._modules)
         twin.learning = copy.deepcopy(self.learning).requires_grad_(False)
         return twin
 
     @torch.no_grad()
     def lower(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         lengths = [len(ids) for ids in tokens]
-        device = next(self.parameters()).device
-        states = torch.cat(
-            [
-                self.embeddings(input_ids=torch.tensor(tokens[start : start + count], device=device)).flatten(
-                    0, 1
-                )
-                for start, count, _ in equal_lengths(lengths)
-            ]
-        )
+        states = self.embed(tokens)
         for layer in self.frozen:
-            states = packed_layer(layer, states, lengths)
+            states = self.family.layer(layer, states, lengths)
         return states
 
+    def embed(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """What the first layer reads, (T, d)."""
+        device = next(self.parameters()).device
+        return torch.cat(
+            [
+                self.family.embed(torch.tensor(tokens[start : start + count], device=device)).flatten(0, 1)
+                for start, count, _ in equal_lengths([len(ids) for ids in tokens])
+            ]
+        )
+
+    def upper(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
+        """The model's last states of all tokens, (T, d)."""
+        for layer in self.learning.layers:
+            states = self.family.layer(layer, states, lengths)
+        last: Tensor = self.learning.above(states)
+        return last
+
     def forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
-        for layer in self.learning:
-            states = packed_layer(layer, states, lengths)
-        pooled, at = [], 0
+        states, vectors, at = self.upper(states, lengths), [], 0
         for _, count, length in equal_lengths(lengths):
             block = states[at : at + count * length].view(count, length, -1)
-            pooled.append(block.float().mean(dim=1))
+            vectors.append(pooled(block, self.pooling))
             at += count * length
-        return torch.cat(pooled)
+        return torch.cat(vectors)
 
-
-def packed_layer(layer: Any, states: Tensor, lengths: Sequence[int]) -> Tensor:
-    """One BERT layer over packed tokens (T, d)."""
-    attention = layer.attention.self
-    heads = attention.num_attention_heads
-    query, key, value = attention.query(states), attention.key(states), attention.value(states)
-    mixed, at = [], 0
-    for _, count, length in equal_lengths(lengths):
-        rows = slice(at, at + count * length)
-        q, k, v = (part[rows].view(count, length, heads, -1).transpose(1, 2) for part in (query, key, value))
-        mixed.append(
-            functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(count * length, -1)
-        )
-        at = rows.stop
-    attended = layer.attention.output(torch.cat(mixed), states)
-    out: Tensor = layer.output(layer.intermediate(attended), attended)
-    return out
-
-
-def equal_lengths(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
-    """(first text, number of texts, token length) of each run of equal lengths."""
-    array = np.asarray(lengths)
-    starts = np.flatnonzero(np.diff(array, prepend=-1))
-    counts = np.diff(starts, append=len(array))
-    return [(int(s), int(c), int(array[s])) for s, c in zip(starts, counts, strict=True)]
+    @torch.no_grad()
+    def _compare_with(self, model: Any) -> None:
+        lengths = [len(ids) for ids in PROBE]
+        device = next(self.parameters()).device
+        expected = [model(input_ids=torch.tensor([ids], device=device)).last_hidden_state[0] for ids in PROBE]
+        try:
+            found = self.upper(self.lower(PROBE), lengths)
+            torch.testing.assert_close(found, torch.cat(expected), atol=1e-4, rtol=1e-3)
+        except (AssertionError, AttributeError, RuntimeError) as error:
+            raise SettingsError(
+                f"encoder.base: {type(model).__name__} cannot be fine-tuned: it is not built like the model of its "
+                "family that this trainer knows; take another base, or set encoder.enabled: false"
+            ) from error
 
 
 class States:
@@ -120,7 +125,7 @@ class States:
 
     def keep(self, progress: Progress | None = None) -> None:
         """Compute all states now, if they fit; ``progress`` is told (texts done, texts in all)."""
-        width = self._encoder.embeddings.word_embeddings.embedding_dim
+        width = self._encoder.width
         if int(self.lengths.sum()) * width * 4 > KEPT_STATES_BYTES:
             return
         device = next(self._encoder.parameters()).device

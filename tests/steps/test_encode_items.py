@@ -9,6 +9,7 @@ from recsys_tasks.steps import encode_items, finetune_encoder
 from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING
 from recsys_tasks.training import finetune
 from tests.steps.encoder_night import encoder_job, later
+from tests.tiny_decoder import tiny_decoder
 
 
 @pytest.fixture
@@ -55,3 +56,17 @@ def test_vectors_of_another_encoder_can_be_had_for_the_same_items(job):
 def test_without_an_encoder_the_step_to_run_is_named(tmp_path):
     with pytest.raises(MissingArtefact, match="finetune_encoder"):
         encode_items.run(encoder_job(tmp_path))
+
+
+@pytest.mark.parametrize("pooling", ["auto", "mean"])
+def test_a_decoder_s_vectors_are_pooled_as_they_were_trained(tmp_path, monkeypatch, pooling):
+    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder: finetune.main(folder))
+    base = tiny_decoder(tmp_path / "decoder")
+    job = encoder_job(tmp_path, base=str(base), pooling=pooling)
+    finetune_encoder.run(job)
+    encoder = finetune_encoder.encoder_for(job)
+    facts = encode_items.run(later(job, 1, every_nights=1_000_003))
+    vectors = TextVectors.load(job.workspace.at(facts["artefact"]).path)
+    items = job.lake.snapshot(job.night.shift(1).as_of).items.sort("item_id")
+    raw = TextEncoder.load(encoder.path / MODEL, 16, "cpu", pooling).encode(items["text"].to_list())
+    np.testing.assert_allclose(vectors.matrix, Whitening.load(encoder.path / WHITENING).apply(raw), atol=1e-3)

@@ -143,7 +143,7 @@ def test_an_encoder_that_saw_days_tonights_gate_asks_about_is_no_start(job, monk
     assert run(later(job, 1))["warm_started"] is warm
 
 
-@pytest.mark.parametrize("changed", ["cold_share", "max_tokens", "base", "seed"])
+@pytest.mark.parametrize("changed", ["cold_share", "max_tokens", "pooling", "base", "seed"])
 def test_an_encoder_made_otherwise_neither_goes_on_nor_starts_the_next(job, monkeypatch, tmp_path, changed):
     """Trained on texts that tonight holds out, it would pass tonight's encoder gate by having seen the answers."""
     decide(monkeypatch, kept=True)
@@ -151,6 +151,7 @@ def test_an_encoder_made_otherwise_neither_goes_on_nor_starts_the_next(job, monk
     other = {
         "cold_share": {"cold_share": 0.4},
         "max_tokens": {"max_tokens": 12},
+        "pooling": {"pooling": "last"},
         "base": {"base": str(tiny_encoder(tmp_path / "another", seed=5))},
         "seed": {},
     }[changed]

@@ -9,6 +9,7 @@ from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training import encoding, finetune, job_folder, minimise
 from recsys_tasks.training.encoder_data import encoder_data, held_out, known_texts
 from recsys_tasks.training.launch import launch
+from tests.tiny_decoder import tiny_decoder
 from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
 from tests.training.text_shop import CUT, WEIGHTS
@@ -41,9 +42,17 @@ def job(folder, base, start_vectors=None, **changes):
     return folder, texts
 
 
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    return tiny_decoder(tmp_path_factory.mktemp("tiny"), words=text_shop.WORDS)
+
+
+@pytest.mark.parametrize("family", ["base", "decoder"])
 @pytest.mark.parametrize("objective", ["history", "pairs"])
-def test_training_lowers_the_loss_and_the_result_loads_as_any_other_model(tmp_path, base, objective):
-    folder, texts = job(tmp_path / "job", base, objective=objective)
+def test_training_lowers_the_loss_and_the_result_loads_as_any_other_model(
+    tmp_path, request, family, objective
+):
+    folder, texts = job(tmp_path / "job", request.getfixturevalue(family), objective=objective)
     finetune.main(folder)
     report = job_folder.read_report(folder)
     assert report.loss_last < report.loss_first - 0.05
