@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,11 +42,12 @@ def written(text: str) -> set[tuple[str, ...]]:
     found, path = set(), []
     for line in text.splitlines():
         plain = line.replace("# ", "", 1) if line.lstrip().startswith("#") else line
-        depth = (len(line) - len(line.lstrip())) // 2
+        depth = (len(plain) - len(plain.lstrip())) // 2
         name, colon, _ = plain.strip().partition(":")
         if colon and name.replace("_", "").isalpha():
             path = [*path[:depth], name]
             found.add(tuple(path))
+        found |= {(*path, inside) for inside in re.findall(r"[{,] *([a-z_]+):", plain)}
     return found
 
 
@@ -69,4 +71,4 @@ def test_the_template_shows_the_defaults():
     shown = yaml.safe_load(TEMPLATE.read_text())
     for name in ("check", "pairs", "encoder", "towers", "ranker", "gate", "store"):
         default = Settings.model_fields[name].default
-        assert default.model_dump() == {**default.model_dump(), **shown[name]}, name
+        assert type(default)(**{**default.model_dump(), **shown[name]}) == default, name
