@@ -40,12 +40,13 @@ older than the live one never replace it. Then `recsys_measure` scores each nigh
 from airflow.sdk import chain, dag
 from common.defaults import MODEL_TASK, TASK_DEFAULTS
 from common.form import FROM_STEP, NIGHT, PUBLISH, START, TOP_K
-from common.schedule import shop_schedule
+from common.schedule import only_the_schedule_ends, shop_schedule
 from common.steps import step
 
 SCHEDULE = shop_schedule()
 
 
+@only_the_schedule_ends
 @dag(
     schedule=SCHEDULE.timetable,
     start_date=SCHEDULE.first,

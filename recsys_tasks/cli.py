@@ -4,6 +4,7 @@ The same steps by hand: ``python -m recsys_tasks --shop FILE COMMAND``.
 Exit code 0 means done; the others are in errors.py, one per kind of trouble.
 """
 
+import getpass
 import json
 import logging
 import os
@@ -219,7 +220,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")]
 
 
 @app.command()
-def show(user: Annotated[str, typer.Argument(help="user_id, as in the log.")], last: int = 20) -> None:
+def show(
+    user: Annotated[str, typer.Argument(help="user_id, as in the log.")],
+    last: Annotated[int, typer.Option(min=1, help="How many events of the history.")] = 20,
+) -> None:
     """One shopper: history left, live list right."""
     from recsys_tasks.steps.show import shopper
     from recsys_tasks.steps.show_page import print_shopper
@@ -244,13 +248,13 @@ def report(night: NightArgument) -> None:
 
 @app.command()
 def rollback(
-    why: Annotated[str, typer.Option(help="Kept with the move.")],
+    why: Annotated[str, typer.Option(help="A sentence that is kept with the move; 3 to 200 characters.")],
     to: Annotated[int | None, typer.Option(help="Generation; else the one before the live one.")] = None,
 ) -> None:
     """Put an earlier generation live again; its model is the champion again."""
     from recsys_tasks.steps.rollback import roll_back
 
-    _say(roll_back(to=to, why=why, who=os.environ.get("USER", "command line")))
+    _say(roll_back(to=to, why=why, who=_who()))
 
 
 @app.command()
@@ -343,6 +347,14 @@ def _tracked(parts: list[T], name: Callable[[T], str]) -> Iterator[T]:
             progress.update(bar, description=name(part))
             yield part
             progress.advance(bar)
+
+
+def _who() -> str:
+    """The person at the command line."""
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):
+        return "command line"
 
 
 def _say(facts: Facts) -> None:

@@ -1,9 +1,11 @@
 """When the shop's DAGs run; the only part of shop.yaml that a DAG file reads."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
+from functools import wraps
 
-from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from recsys_tasks.settings import load_settings
 
@@ -31,3 +33,21 @@ def shop_schedule() -> Schedule:
         datetime.combine(shop.first_night, time.min, tzinfo=shop.zone),
         None if last is None else datetime.combine(last, time.max, tzinfo=shop.zone),
     )
+
+
+def only_the_schedule_ends(make: Callable[[], DAG]) -> Callable[[], DAG]:
+    """
+    A DAG that can be run by hand after its ``end_date`` too.
+
+    Airflow hands a DAG's end down to its tasks and leaves them out of any later run but a backfill's: a run from the
+    form would then be green and have done nothing.
+    """
+
+    @wraps(make)
+    def made() -> DAG:
+        dag = make()
+        for task in dag.tasks:
+            task.end_date = None
+        return dag
+
+    return made

@@ -1,5 +1,7 @@
 """How the generations of lists read."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -11,7 +13,7 @@ RIGHT = ("rows", "shoppers", "short", "churn", "coverage", "fallback")
 
 
 def print_generations(console: Console, facts: list[Facts]) -> None:
-    """A row a generation, newest first, the live one marked; below, what was said of those that are not live."""
+    """A row a generation, newest first, the live one marked; below, who put each live, when and why."""
     if not facts:
         console.print("no lists yet: run a night", markup=False, highlight=False)
         return
@@ -24,9 +26,25 @@ def print_generations(console: Console, facts: list[Facts]) -> None:
         table.add_row(*map(Text, _row(generation)))
     console.print(table)
     for generation in facts:
-        if generation["said"]:
-            line = f"generation {generation['generation']}: {generation['said']}"
-            console.print(line, markup=False, highlight=False)
+        for line in _history(generation):
+            told = f"generation {generation['generation']}: {line}"
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
+
+
+def _history(facts: Facts) -> Iterator[str]:
+    """Who put it live, when and why; and why it is not live, where that was said."""
+    if facts["live_since"] is not None:
+        when = facts["live_since"][:16].replace("T", " ")
+        is_live = "live since" if facts["live"] else "went live"
+        yield f"{is_live} {when} UTC, by {facts['live_by']}: {facts['live_why']}"
+    if facts["said"]:
+        yield facts["said"]
+
+
+def _model(ref: str) -> str:
+    """The model's night and the start of its fingerprint; a model that is no artefact has neither."""
+    _, *place = ref.split("/")
+    return f"{place[0]} {place[1][:6]}" if len(place) == 2 else ref
 
 
 def _row(facts: Facts) -> list[str]:
@@ -36,7 +54,7 @@ def _row(facts: Facts) -> list[str]:
         str(facts["generation"]),
         facts["night"],
         facts["state"],
-        facts["model"],
+        _model(facts["model"]),
         f"{facts['rows']:,}",
         f"{facts['users']:,}",
         f"{audit.get('short', 0):,}",

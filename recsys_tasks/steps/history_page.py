@@ -51,9 +51,8 @@ def print_stale(console: Console, nights: list[Facts]) -> None:
         table.add_row(night["night"], _changed(night), ", ".join(night["remade"]), seconds)
     console.print(table)
     total = sum(night["seconds"] or 0 for night in nights)
-    console.print(
-        f"{len(nights)} nights, {total:,.0f} seconds as their steps took last time", highlight=False
-    )
+    number = "1 night" if len(nights) == 1 else f"{len(nights)} nights"
+    console.print(f"{number}, {total:,.0f} seconds as their steps took last time", highlight=False)
 
 
 def _changed(night: Facts) -> str:

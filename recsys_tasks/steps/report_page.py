@@ -1,7 +1,9 @@
 """How a night reads on one page: from the facts each step reported, as text for a log or a terminal."""
 
 from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
 from io import StringIO
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -37,14 +39,14 @@ def print_page(console: Console, facts: Facts) -> None:
                 console.print(Text(line))
     for step, title in (("evaluate", "the gate's window"), ("measure", "the days after the night")):
         if step in steps:
-            _print_tables(console, title, steps[step])
+            _print_tables(console, title, steps[step], ZoneInfo(facts["zone"]))
     for line in _decision(steps):
         console.print(Text(line))
     console.print(_costs(steps))
 
 
-def _print_tables(console: Console, title: str, board: Facts) -> None:
-    begins, ends = (instant[:10] for instant in board["window"])
+def _print_tables(console: Console, title: str, board: Facts, zone: ZoneInfo) -> None:
+    begins, ends = _days(board["window"], zone)
     champion = POPULAR if board.get("champion", {}).get("is_popular") else ""
     for name, rows in board["slices"].items():
         if rows and rows[0]["users"] < FEW:
@@ -52,6 +54,12 @@ def _print_tables(console: Console, title: str, board: Facts) -> None:
         elif rows:
             heading = f"{title}, {begins} to {ends}: {SLICE_TITLES[name]} ({rows[0]['users']:,} shoppers)"
             console.print(_score_table(heading, rows, champion))
+
+
+def _days(window: list[str], zone: ZoneInfo) -> tuple[date, date]:
+    """The first and the last business day between two instants, of which the second is no part."""
+    begins, ends = (datetime.fromisoformat(instant).astimezone(zone).date() for instant in window)
+    return begins, ends - timedelta(days=1)
 
 
 def _score_table(title: str, rows: list[Facts], champion: str) -> Table:

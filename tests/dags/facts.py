@@ -58,6 +58,7 @@ def task_facts(task: Any) -> dict[str, Any]:
         "retries": task.retries,
         "policy": task.retry_policy.serialize() if task.retry_policy else None,
         "pool": task.pool,
+        "end": task.end_date.isoformat() if task.end_date else None,
         "depends_on_past": task.depends_on_past,
         "trigger_rule": task.trigger_rule.value,
         "upstream": sorted(task.upstream_task_ids),

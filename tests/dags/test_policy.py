@@ -167,3 +167,16 @@ def test_a_rollback_is_never_tried_twice(dags):
 
 def test_helpers_are_not_taken_for_dags():
     assert "common/" in (ROOT / "dags" / ".airflowignore").read_text(encoding="utf-8").split()
+
+
+@EVERY_DAG
+def test_a_run_by_hand_has_tasks_when_the_schedule_has_ended(dags, dag_id):
+    """Airflow leaves a task out of every run after the task's end, which is the DAG's unless it is taken away."""
+    ending = [name for name, task in dags[dag_id]["tasks"].items() if task["end"]]
+    assert not ending, (
+        f"{dag_id}: put @only_the_schedule_ends above @dag, or {ending} vanish from runs by hand"
+    )
+
+
+def test_the_schedule_ends_with_the_shops_last_night(dags):
+    assert all(dags[name]["end"] for name in ("recsys_nightly", "recsys_ingest"))

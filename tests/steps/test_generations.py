@@ -91,3 +91,21 @@ def test_for_scripts_it_is_json(three, tmp_path):
     done = CliRunner().invoke(app, ["--shop", str(tmp_path / "shop/shop.yaml"), "generations", "--json"])
     assert done.exit_code == 0
     assert [g["live"] for g in json.loads(done.stdout)] == [False, False, True]
+
+
+def test_who_put_lists_live_is_told_with_when_and_why(three):
+    lines = printed(generations()).splitlines()
+    told = [line for line in lines if line.startswith("generation 1: live since ")]
+    assert len(told) == 1
+    assert told[0].endswith("UTC, by ann: bad prices")
+    assert any(line.startswith("generation 2: went live ") and "by night run" in line for line in lines)
+    assert any(line.startswith("generation 2: rolled back ") for line in lines)
+
+
+def test_a_models_name_fits_its_column():
+    facts = {
+        **dict.fromkeys(("live", "fallback_share", "live_since", "said")),
+        **{"generation": 1, "night": "2026-03-02", "state": "ready", "rows": 1, "users": 1, "audit": {}},
+        "model": "towers/2026-03-01/0123456789abcdef",
+    }
+    assert "2026-03-01 012345 " in printed([facts])

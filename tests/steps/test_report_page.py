@@ -34,9 +34,21 @@ STEPS = {
 }
 
 
-def page(**changes):
+def page(zone="UTC", **changes):
     steps = {name: COST | facts | changes.get(name, {}) for name, facts in STEPS.items()}
-    return page_text({"shop": "tents", "night": "2026-03-01", "steps": steps})
+    return page_text({"shop": "tents", "night": "2026-03-01", "zone": zone, "steps": steps})
+
+
+@pytest.mark.parametrize(
+    ("zone", "window"),
+    [
+        ("UTC", ["2026-02-22T00:00:00+00:00", "2026-03-01T00:00:00+00:00"]),
+        ("Asia/Shanghai", ["2026-02-21T16:00:00+00:00", "2026-02-28T16:00:00+00:00"]),
+        ("America/New_York", ["2026-02-22T05:00:00+00:00", "2026-03-01T05:00:00+00:00"]),
+    ],
+)
+def test_a_window_is_told_by_its_first_and_last_day_in_the_shops_zone(zone, window):
+    assert "the gate's window, 2026-02-22 to 2026-02-28:" in page(zone, evaluate={"window": window})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_tasks.errors import PublishRefused
+from recsys_tasks.errors import PublishRefused, SettingsError
 from recsys_tasks.settings import load_settings
 from recsys_tasks.steps.rollback import roll_back
 from recsys_tasks.store.store import open_store
@@ -36,3 +36,12 @@ def test_twice_in_a_week_is_back_to_the_good_lists(store):
 def test_with_nothing_to_go_back_to_it_is_refused(store):
     with pytest.raises(PublishRefused, match="publish a night first"):
         roll_back(why="bad prices", who="ann")
+
+
+@pytest.mark.parametrize("why", ["", "  ", "x ", "x" * 201])
+def test_a_reason_that_says_nothing_moves_nothing(store, why):
+    for night in (MONDAY, TUESDAY):
+        store.publish(candidate(night), [lists()])
+    with pytest.raises(SettingsError, match="3 to 200 characters"):
+        roll_back(why=why, who="ann")
+    assert store.live().id == 2
