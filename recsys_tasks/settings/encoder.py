@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from recsys_tasks.settings.augment import TextPolicy, TextPolicyOrFile
+from recsys_tasks.settings.backbone import AdaptSettings, LoraSettings
 from recsys_tasks.settings.contrast import ContrastSettings, InfoNce
 from recsys_tasks.settings.section import Section
 
@@ -37,6 +38,12 @@ class EncoderSettings(Section):
     """Texts drawn as candidates of each of those steps; in the encoder's own steps half of the batch is drawn."""
     frozen_layers: int = Field(default=3, ge=0)
     """Layers whose weights stay as they are; their activations are computed once."""
+    adapt: AdaptSettings | None = None
+    """Masked-token training on the catalogue's texts first, where a base (not an earlier night's encoder) is tuned."""
+    lora: LoraSettings | None = None
+    """Adapters learn instead of the layers' own weights; they want about ten times the learning rate."""
+    chunk_texts: PositiveInt | None = None
+    """Texts a process holds the activations of at a time, for batches larger than memory; none: the whole batch."""
     cold_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of items held out of training, for the encoder gate's cold slice."""
 

@@ -28,6 +28,7 @@ from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on, standing
 from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.training import finetune, job_folder
+from recsys_tasks.training.adaptation import read_adaptation
 from recsys_tasks.training.encoder_data import (
     Bools,
     EncoderData,
@@ -62,12 +63,15 @@ ROOMS = (
     "model/whiten",
     "pairs",
     "steps/finetune_encoder",
+    "training/adaptation",
     "training/encoder_data",
     "training/encoding",
     "training/encoder_steps",
     "training/finetune",
     "training/held",
     "training/layers",
+    "training/lora",
+    "training/masked_tokens",
     "training/minimise",
     "training/objectives",
     "training/packed",
@@ -213,18 +217,20 @@ def _tune(
     # From the one encoder whose vectors are cached: the trainer's own differ in the last digits, and what a later night
     # finds in the cache must not depend on who put it there.
     frozen = _base_vectors(job, base, texts)
+    # An encoder that goes on from an earlier night knows the catalogue's language from there.
+    asked = settings if start == base else settings.model_copy(update={"adapt": None})
     job_folder.write_job(
         scratch,
         start,
-        settings,
+        asked,
         seed,
         texts,
         data,
-        start_vectors=frozen if start == base else None,
+        start_vectors=frozen if start == base and asked.adapt is None else None,
         separators=_separators(job),
     )
     launch(finetune.__name__, scratch)
-    tuned = job_folder.read_vectors(scratch)
+    tuned, adaptation = job_folder.read_vectors(scratch), read_adaptation(scratch)
     trial = encoder_gate.trial(
         events,
         texts,
@@ -240,6 +246,7 @@ def _tune(
     return {
         **encoder_gate.facts(verdict),
         **vars(job_folder.read_report(scratch)),
+        **({} if adaptation is None else {"adaptation": vars(adaptation)}),
         "held_out": int(held.sum()),
         "trained_before": cut.isoformat(),
         "warm_started": start != base,

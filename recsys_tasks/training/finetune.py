@@ -27,6 +27,7 @@ from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.training.adaptation import adapted
 from recsys_tasks.training.encoder_data import EncoderData
 from recsys_tasks.training.encoder_steps import Encode, HistorySteps
 from recsys_tasks.training.encoding import encode, encode_all
@@ -42,6 +43,7 @@ from recsys_tasks.training.job_folder import (
     write_report,
 )
 from recsys_tasks.training.layers import SplitEncoder, States
+from recsys_tasks.training.lora import adapters
 from recsys_tasks.training.minimise import minimise
 from recsys_tasks.training.objectives.momentum import follow
 from recsys_tasks.training.objectives.objective import Objective
@@ -63,9 +65,13 @@ def main(folder: Path) -> None:
     settings = EncoderSettings(**job["settings"])
     texts = pl.read_parquet(folder / TEXTS)["text"].to_list()
     torch.manual_seed(job["seed"])
-    encoder = TextEncoder.load(
-        Path(job["model"]), settings.max_tokens, processes.device, pooling=settings.pooling
-    )
+    data = EncoderData.load(folder / DATA)
+    model = Path(job["model"])
+    if settings.adapt is not None:
+        model = adapted(
+            folder, model, texts, data.held_out, settings.adapt, settings.max_tokens, processes, job["seed"]
+        )
+    encoder = TextEncoder.load(model, settings.max_tokens, processes.device, pooling=settings.pooling)
     split = SplitEncoder(encoder.model, settings.frozen_layers, encoder.pooling)
     states = States(split, encoder.tokenise(texts))
     log.info(
@@ -78,12 +84,12 @@ def main(folder: Path) -> None:
     known = folder / START
     start = load_file(known)["start"] if known.is_file() else encode_all(split, states, processes.device)
     log.info("%d steps of %d texts (%s)", settings.steps, settings.batch_texts, settings.objective)
-    data = EncoderData.load(folder / DATA)
     views = None
     if settings.objective == "views":
         read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"])
         views = Views(read, settings.augment)
-    losses, similarity = fit_encoder(data, settings, start, split, states, processes, job["seed"], views)
+    with adapters(split, settings.lora):
+        losses, similarity = fit_encoder(data, settings, start, split, states, processes, job["seed"], views)
     tuned = encode_all(split, states, processes.device)
     projection = fit_projection(data, settings, tuned, job["seed"])
     if processes.rank == 0:
@@ -117,13 +123,13 @@ def fit_encoder(
     def encoder(of: SplitEncoder) -> Encode:
         def own_share(own: Positions) -> Tensor:
             seen = states if views is None else States(of, views.tokens)
-            return encode(of, seen, own, processes.device)
+            return encode(of, seen, own, processes.device, settings.chunk_texts)
 
         return lambda codes: processes.share(codes, own_share)
 
     # The whitening stays: its mean and axes are taken anew from the tuned vectors.
     groups = [
-        {"params": list(split.learning.parameters()), "lr": settings.learning_rate, "weight_decay": 0.01},
+        {"params": split.trained(), "lr": settings.learning_rate, "weight_decay": 0.01},
         {"params": projection.scalars(), "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
     ]
     fresh = encoder(split)

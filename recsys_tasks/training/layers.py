@@ -65,6 +65,10 @@ class SplitEncoder(nn.Module):
         twin.learning = copy.deepcopy(self.learning).requires_grad_(False)
         return twin
 
+    def trained(self) -> list[nn.Parameter]:
+        """What an optimiser moves: the learning layers, or the adapters in them."""
+        return [parameter for parameter in self.learning.parameters() if parameter.requires_grad]
+
     @torch.no_grad()
     def lower(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         lengths = [len(ids) for ids in tokens]

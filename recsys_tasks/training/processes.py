@@ -40,6 +40,11 @@ class Processes:
         if self.world > 1:
             dist.destroy_process_group()
 
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.world > 1:
+            dist.barrier()
+
     def share(self, codes: Positions, work: Callable[[Positions], Tensor]) -> Tensor:
         """
         ``work`` on this process's share of the codes; the results of all, in the order of ``codes``, (n, d).

@@ -223,3 +223,31 @@ def test_what_pairs_were_compared_by_lies_beside_a_kept_encoder(tmp_path, monkey
 def test_before_any_encoder_the_step_to_run_is_named(job):
     with pytest.raises(MissingArtefact, match="finetune_encoder"):
         encoder_for(job)
+
+
+def test_a_base_is_adapted_to_the_catalogue_and_an_encoder_that_goes_on_is_not(tmp_path, monkeypatch):
+    decide(monkeypatch, kept=True)
+    write, given = job_folder.write_job, []
+    monkeypatch.setattr(
+        job_folder,
+        "write_job",
+        lambda *all, start_vectors: given.append(start_vectors) or write(*all, start_vectors),
+    )
+    job = encoder_job(tmp_path, adapt={"steps": 2, "batch_texts": 4, "mask_share": 0.5})
+    facts = run(job)
+    assert facts["adaptation"]["steps"] == 2
+    assert given == [None], "the base's vectors are not those of the adapted base"
+    following = run(later(job, 1))
+    assert "adaptation" not in following
+    assert following["artefact"] != facts["artefact"]
+
+
+@pytest.mark.parametrize("changes", [{"lora": {"rank": 2}}, {"chunk_texts": 3}], ids=str)
+def test_adapters_and_chunks_make_an_ordinary_encoder(tmp_path, monkeypatch, changes):
+    decide(monkeypatch, kept=True)
+    job = encoder_job(tmp_path, **changes)
+    folder = folder_of(job, run(job))
+    assert set(AutoModel.from_pretrained(folder / MODEL).state_dict()) == set(
+        AutoModel.from_pretrained(job.settings.encoder.base).state_dict()
+    )
+    assert weights_hash(folder / MODEL) != base_hash(job)

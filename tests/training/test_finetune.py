@@ -27,8 +27,9 @@ def settings_of(base, **changes):
         "sampled_negatives": 16,
         "projection_steps": 5,
         "frozen_layers": 1,
+        "learning_rate": 1e-3,
     }
-    return EncoderSettings(base=str(base), max_tokens=16, learning_rate=1e-3, **{**sizes, **changes})
+    return EncoderSettings(base=str(base), max_tokens=16, **{**sizes, **changes})
 
 
 def job(folder, base, start_vectors=None, **changes):

@@ -1,0 +1,126 @@
+"""
+The encoder's first training, on the language of the catalogue: masked tokens of the texts that may be learned from.
+
+It changes every layer, so it lies before anything that is computed once. Its result is a model of its own in the job's
+folder: a training that is taken up again finds it. Texts held out for the encoder gate are never shown to it, and tell
+how much it learned.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.settings.backbone import AdaptSettings
+from recsys_tasks.training.encoder_data import Bools
+from recsys_tasks.training.masked_tokens import MaskedTokens, head_of
+from recsys_tasks.training.minimise import minimise
+from recsys_tasks.training.processes import Processes
+
+log = logging.getLogger("finetune")
+
+MODEL = "adapted"
+REPORT = "adaptation.json"
+# Held-out texts that the losses are measured on.
+MEASURED_TEXTS = 2000
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """
+    How it went: the loss (nats a hidden token) of held-out texts before and after, none where no text is held out.
+
+    ``head_found``: the base brought its masked-token head along; else ``loss_before`` is that of a random one.
+    """
+
+    steps: int
+    texts: int
+    loss_before: float | None
+    loss_after: float | None
+    head_found: bool
+
+
+def adapted(
+    folder: Path,
+    base: Path,
+    texts: Sequence[str],
+    held_out: Bools,
+    settings: AdaptSettings,
+    max_tokens: int,
+    processes: Processes,
+    seed: int,
+) -> Path:
+    """The folder of the adapted ``base``, inside ``folder``: made by all processes together, or found there."""
+    made = folder / MODEL
+    if made.is_dir():
+        log.info("the base is adapted to the catalogue already")
+        return made
+    encoder = TextEncoder.load(base, max_tokens, processes.device)
+    report = adapt(encoder, base, texts, held_out, settings, processes, seed)
+    if processes.rank == 0:
+        scratch = folder / f"{MODEL}.partial"
+        encoder.save(scratch)
+        (folder / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
+        scratch.rename(made)
+    processes.wait()
+    return made
+
+
+def adapt(
+    encoder: TextEncoder,
+    base: Path,
+    texts: Sequence[str],
+    held_out: Bools,
+    settings: AdaptSettings,
+    processes: Processes,
+    seed: int,
+) -> Adaptation:
+    """Train the encoder in place; each step's texts are drawn among those that may be learned from."""
+    head, found = head_of(base, encoder.model)
+    masked = MaskedTokens(encoder, head, list(texts), settings.mask_share, seed)
+    free, measured = np.flatnonzero(~held_out), np.flatnonzero(held_out)[:MEASURED_TEXTS]
+    before = masked.loss_of(measured)
+    log.info(
+        "%d masked-token steps on %d texts (%s head)",
+        settings.steps,
+        len(free),
+        "the base's" if found else "a fresh",
+    )
+
+    def loss(step: int) -> Tensor:
+        generator = np.random.default_rng([seed, step])
+        codes = generator.choice(free, size=min(settings.batch_texts, len(free)), replace=False)
+        surprise, hidden = processes.share(codes, lambda own: masked.losses(own, step)).sum(dim=0)
+        mean: Tensor = surprise / hidden.clamp(min=1.0)
+        if not torch.isfinite(mean):
+            raise TrainingFailed(
+                f"masked-token step {step}: the loss is {mean.item()}; lower encoder.adapt.learning_rate"
+            )
+        return mean
+
+    groups = [{"params": masked.parameters(), "lr": settings.learning_rate, "weight_decay": 0.01}]
+    minimise(loss, groups, settings.steps, processes)
+    after = masked.loss_of(measured)
+    log.info("masked-token loss of held-out texts: %s before, %s after", _told(before), _told(after))
+    return Adaptation(settings.steps, len(free), _rounded(before), _rounded(after), found)
+
+
+def read_adaptation(folder: Path) -> Adaptation | None:
+    """What was reported into a job's folder; none where nothing was adapted."""
+    report = folder / REPORT
+    return Adaptation(**json.loads(report.read_text(encoding="utf-8"))) if report.is_file() else None
+
+
+def _rounded(loss: float | None) -> float | None:
+    return None if loss is None else round(loss, 5)
+
+
+def _told(loss: float | None) -> str:
+    return "unknown" if loss is None else f"{loss:.4f}"
