@@ -207,6 +207,22 @@ def measure(night: NightArgument) -> None:
 
 
 @app.command()
+def classify(
+    night: NightArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Fit the purchase classifier as of a night, and its report on the days it never saw."""
+    from recsys_tasks.steps.classify_page import print_classifier
+    from recsys_tasks.steps.runner import run_step
+
+    facts = run_step("classify", night)
+    if as_json:
+        _say(facts)
+    else:
+        print_classifier(page(), facts)
+
+
+@app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
     """What is live, and how each night went."""
     from recsys_tasks.steps.status import status as status_of

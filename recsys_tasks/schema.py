@@ -108,6 +108,19 @@ class Examples(dy.Schema):
     is_new = dy.List(dy.Bool(nullable=False), nullable=False, min_length=1)
 
 
+class PurchasePairs(dy.Schema):
+    """What the purchase classifier reads of a (shopper, item), and what it is to say."""
+
+    user_id = dy.String(primary_key=True)
+    # The texts of the shopper's newest items before the label days, newest first.
+    history = dy.String(nullable=False)
+    # The item's.
+    text = dy.String(primary_key=True)
+    purchased = dy.Bool(nullable=False)
+    # Whether the shopper had no event with an item of that text before.
+    first_time = dy.Bool(nullable=False)
+
+
 class Recommendations(dy.Schema):
     """The finished lists; ``rank`` counts from 1 within a user."""
 

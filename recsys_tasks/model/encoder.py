@@ -29,22 +29,22 @@ TOKENS_PER_BATCH = 4096
 TEXTS_PER_TOKENISATION = 8192
 
 
-def base_folder(name: str) -> Path:
+def base_folder(name: str, setting: str = "encoder.base") -> Path:
     """The folder of a base model: the name of a packaged one, or a folder with ``config.json``."""
-    folder = _packaged_folder(name) if name in PACKAGED else Path(name).expanduser()
+    folder = _packaged_folder(name, setting) if name in PACKAGED else Path(name).expanduser()
     if not (folder / "config.json").is_file():
         raise SettingsError(
-            f"encoder.base: {folder} holds no config.json; give one of {', '.join(sorted(PACKAGED))} "
+            f"{setting}: {folder} holds no config.json; give one of {', '.join(sorted(PACKAGED))} "
             "or a folder that AutoModel.from_pretrained reads"
         )
     return folder
 
 
-def _packaged_folder(name: str) -> Path:
+def _packaged_folder(name: str, setting: str) -> Path:
     package, inside = PACKAGED[name]
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise SettingsError(f"encoder.base: package {name} is not installed; pip install {name}")
+        raise SettingsError(f"{setting}: package {name} is not installed; pip install {name}")
     return Path(spec.origin).parent / inside
 
 

@@ -6,6 +6,7 @@ an impossible value stops the run at once with the file, the line and what was e
 command line load the tree; every other module is handed the section it needs.
 """
 
+from recsys_tasks.settings.classifier import ClassifierSettings
 from recsys_tasks.settings.encoder import EncoderSettings
 from recsys_tasks.settings.keeping import CheckSettings, LakeSettings, StoreSettings
 from recsys_tasks.settings.lists import (
@@ -36,6 +37,7 @@ __all__ = [
     "SHOP_VARIABLE",
     "CandidateSource",
     "CheckSettings",
+    "ClassifierSettings",
     "EncoderSettings",
     "EventSourceSettings",
     "FeatureGroup",

@@ -65,6 +65,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
             "towers": settings.towers.model_copy(
                 update={"augment": _policy(settings.towers.augment, HistoryPolicy, folder)}
             ),
+            "classifier": settings.classifier.model_copy(
+                update={"base": _anchored_base(settings.classifier.base, folder)}
+            ),
             "sources": sources,
         }
     )

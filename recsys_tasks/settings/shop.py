@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from recsys_tasks.calendar import Night, parse_night
+from recsys_tasks.settings.classifier import ClassifierSettings
 from recsys_tasks.settings.encoder import EncoderSettings
 from recsys_tasks.settings.keeping import CheckSettings, LakeSettings, StoreSettings
 from recsys_tasks.settings.lists import GateSettings, RankerSettings, RuleSettings
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     encoder: EncoderSettings = EncoderSettings()
     towers: TowerSettings = TowerSettings()
     ranker: RankerSettings = RankerSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
     gate: GateSettings = GateSettings()
     store: StoreSettings = StoreSettings()
 

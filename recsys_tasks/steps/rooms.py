@@ -6,10 +6,26 @@ COMMON = ("calendar", "lake", "schema")
 # What turns a model into lists: part of everything made of lists.
 LIST_ROOMS = ("recommend", "index", "model", *COMMON, "steps/champion")
 
+# What makes a purchase classifier.
+CLASSIFIER_ROOMS = (
+    *COMMON,
+    "model/classifier",
+    "model/encoder",
+    "model/purchase",
+    "steps/fit_classifier",
+    "training/classifier",
+    "training/classifier_data",
+    "training/classifier_job",
+    "training/encoder_data",
+    "training/minimise",
+    "training/processes",
+)
+
 RANKER_ROOMS = (
     *LIST_ROOMS,
     "pairs",
     "training",
+    "steps/fit_classifier",
     "steps/standing_ranker",
     "steps/ranker_cuts",
     "steps/train_ranker",

@@ -12,7 +12,7 @@ from recsys_tasks.calendar import Night
 from recsys_tasks.lake.snapshot import EVENT_ORDER
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.schema import Events, Items
-from recsys_tasks.settings import PairSettings, RankerSettings
+from recsys_tasks.settings import ClassifierSettings, PairSettings, RankerSettings
 from recsys_tasks.steps.job import Options
 from recsys_tasks.workspace import Workspace
 from tests.pairs.shop import log
@@ -29,6 +29,7 @@ class ShopSettings:
 
     pairs: PairSettings = field(default_factory=lambda: PairSettings(target_days=14, history_days=60))
     ranker: RankerSettings = field(default_factory=RankerSettings)
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     event_weights: dict[str, float] = field(default_factory=lambda: {"purchase": 1.0, "view": 0.2})
     target_events: tuple[str, ...] = ("purchase",)
     seed: int = 1

@@ -1,0 +1,131 @@
+"""
+Fit the purchase classifier: ``torchrun -m recsys_tasks.training.classifier FOLDER``.
+
+The folder is that of ``classifier_job``. The loss is the cross-entropy in which both classes weigh alike, however many
+negatives stand against a positive. With several processes each reads a share of the batch and all see all
+logits, so any number of processes follows the same losses. Dropout is off, so a run repeats itself on one machine.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.model.arrays import Positions
+from recsys_tasks.model.classifier import ClassifierFacts, PurchaseClassifier, Tokens, lengths_of
+from recsys_tasks.model.purchase import LABELS
+from recsys_tasks.settings import ClassifierSettings
+from recsys_tasks.training.classifier_job import MODEL, ClassifierJob, ClassifierReport
+from recsys_tasks.training.minimise import minimise
+from recsys_tasks.training.parent import die_with_parent
+from recsys_tasks.training.processes import Processes
+
+log = logging.getLogger("classifier")
+
+# Batches that are sorted by length together: enough that little is padded, few enough that batches stay mixed.
+BUCKET = 16
+WEIGHT_DECAY = 0.01
+# A new head has far to go; at the rate of pretrained weights hundreds of steps would not move the loss.
+HEAD_LEARNING_RATE = 2e-3
+
+
+def main(folder: Path) -> None:
+    processes = Processes.join(folder)
+    job = ClassifierJob.read(folder)
+    torch.manual_seed(job.seed)
+    classifier = PurchaseClassifier.fresh(job.base, facts_of(job.settings), processes.device)
+    pairs = job.pairs
+    tokens = classifier.tokenise(pairs["history"].to_list(), pairs["text"].to_list())
+    labels = pairs["purchased"].cast(int).to_numpy(writable=True)
+    log.info(
+        "%d pairs, %d purchased; %d steps of %d",
+        len(pairs),
+        labels.sum(),
+        job.settings.steps,
+        job.settings.batch_size,
+    )
+    losses = fit(classifier, tokens, labels, job.settings, processes, job.seed)
+    if processes.rank == 0:
+        classifier.save(folder / MODEL)
+        ClassifierReport.of(losses).write(folder)
+    processes.leave()
+
+
+def facts_of(settings: ClassifierSettings) -> ClassifierFacts:
+    return ClassifierFacts(settings.max_tokens, settings.history_items, settings.candidates)
+
+
+def fit(
+    classifier: PurchaseClassifier,
+    tokens: Tokens,
+    labels: Positions,
+    settings: ClassifierSettings,
+    processes: Processes,
+    seed: int,
+) -> list[float]:
+    """
+    Train all weights with AdamW and a warm-up; the loss of each step.
+
+    ``labels`` (n,) are places in LABELS. Raises TrainingFailed, before the step, where a loss is not finite.
+    """
+    weight = class_weights(labels).to(classifier.device)
+    known = torch.from_numpy(labels).to(classifier.device)
+    rng = np.random.default_rng(seed)
+    batches = list(islice(bucketed(lengths_of(tokens), settings.batch_size, rng), settings.steps))
+
+    def loss_of(step: int) -> Tensor:
+        rows = batches[step]
+        logits_B2 = processes.share(rows, lambda own: classifier.logits(tokens, own))
+        loss = functional.cross_entropy(logits_B2, known[rows], weight=weight)
+        if not torch.isfinite(loss):
+            raise TrainingFailed(f"step {step}: the loss is {loss.item()}; lower classifier.learning_rate")
+        return loss
+
+    rates = (settings.learning_rate, HEAD_LEARNING_RATE)
+    groups = [
+        {"params": parameters, "lr": rate, "weight_decay": WEIGHT_DECAY}
+        for parameters, rate in zip(classifier.parameters(), rates, strict=True)
+        if parameters
+    ]
+    return minimise(loss_of, groups, settings.steps, processes)
+
+
+def class_weights(labels: Positions) -> Tensor:
+    """Inverse to how often each class stands, with mean 1 over the pairs, (2,)."""
+    counts = np.bincount(labels, minlength=len(LABELS))
+    weights: npt.NDArray[np.float32] = (len(labels) / (len(LABELS) * np.maximum(counts, 1))).astype(
+        np.float32
+    )
+    return torch.from_numpy(weights)
+
+
+def bucketed(lengths: Positions, size: int, rng: np.random.Generator) -> Iterator[Positions]:
+    """
+    Batches of ``size`` rows of about equal lengths, without end; each row once before any row twice.
+
+    Rows are shuffled, sorted by length within BUCKET batches, cut into batches, and the batches shuffled. What is left
+    of a pass and fills no batch waits for the next one; fewer rows than ``size`` are one batch.
+    """
+    size = min(size, len(lengths))
+    while True:
+        order = rng.permutation(len(lengths))
+        order = order[: len(order) // size * size]
+        buckets = [order[begin : begin + size * BUCKET] for begin in range(0, len(order), size * BUCKET)]
+        sorted_rows = np.concatenate([rows[np.argsort(lengths[rows], kind="stable")] for rows in buckets])
+        yield from rng.permutation(sorted_rows.reshape(-1, size))
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    if os.environ.get("RANK", "0") == "0":
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+    main(Path(sys.argv[1]))
