@@ -16,6 +16,7 @@ from recsys_tasks.recommend.model import Ranked
 from recsys_tasks.recommend.pool import Pool, pool_of
 from recsys_tasks.recommend.proposals import best
 from recsys_tasks.recommend.ranker import Ranker
+from recsys_tasks.recommend.scorer import Scorer
 from recsys_tasks.recommend.shoppers import Shoppers, found
 from recsys_tasks.recommend.sight import Sight
 from recsys_tasks.settings import RankerSettings
@@ -33,9 +34,12 @@ class NightModel:
     index: ItemIndex | None = None
     """Used at ``index_as_of``, where it holds exactly the allowed items; else an index is built."""
     index_as_of: datetime | None = None
+    scorer: Scorer | None = None
+    """The purchase classifier that the ranker was fitted with, if it was."""
 
     def at(self, context: Context) -> "OpenedNight":
-        return OpenedNight(self, Sight(context, self.towers, self.vectors, self.index, self.index_as_of))
+        sight = Sight(context, self.towers, self.vectors, self.index, self.index_as_of, self.scorer)
+        return OpenedNight(self, sight)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.log import Floats, Ints
+from recsys_tasks.recommend.scorer import Scorer
 from recsys_tasks.recommend.segments import Segments
 from recsys_tasks.recommend.shelves import Shelves
 from recsys_tasks.recommend.topics import TOPICS, topics_of
@@ -24,7 +25,8 @@ class Sight:
     """
     Towers, with the text vectors they were fitted with, looking at a context.
 
-    ``ready`` is an index that holds exactly the allowed items at ``ready_as_of``; elsewhere one is built.
+    ``ready`` is an index that holds exactly the allowed items at ``ready_as_of``; elsewhere one is built. ``scorer`` is
+    the ranker's purchase classifier, where it has one.
     """
 
     context: Context
@@ -32,6 +34,7 @@ class Sight:
     vectors: TextVectors
     ready: ItemIndex | None = None
     ready_as_of: datetime | None = None
+    scorer: Scorer | None = None
 
     @cached_property
     def used(self) -> Ints:
@@ -52,6 +55,12 @@ class Sight:
         rows = np.zeros(len(self.context.items), np.int64)
         rows[self.used] = np.arange(len(self.used))
         return rows
+
+    @cached_property
+    def text_code(self) -> tuple[list[str], Ints]:
+        """The distinct texts of the catalogue, and (n,) the place of each item's among them."""
+        texts, code = np.unique(self.context.snapshot.items["text"].to_numpy(), return_inverse=True)
+        return texts.tolist(), code
 
     @cached_property
     def items(self) -> Floats:

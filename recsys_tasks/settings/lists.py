@@ -19,7 +19,17 @@ CandidateSource = Literal[
 ]
 CANDIDATE_SOURCES: tuple[CandidateSource, ...] = get_args(CandidateSource)
 FeatureGroup = Literal[
-    "tower", "text", "neighbours", "source", "own", "category", "brand", "shopper", "price", "item"
+    "tower",
+    "text",
+    "neighbours",
+    "source",
+    "own",
+    "category",
+    "brand",
+    "shopper",
+    "price",
+    "item",
+    "classifier",
 ]
 
 

@@ -18,9 +18,10 @@ from recsys_tasks.recommend.model import Model, PopularModel
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import Ranker
 from recsys_tasks.recommend.recommend import Recommender
+from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import is_blind
-from recsys_tasks.steps.standing_ranker import ranker_of
+from recsys_tasks.steps.standing_ranker import CLASSIFIER, ranker_of
 from recsys_tasks.workspace import Artefact
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ def model_of(job: Job, refs: Mapping[str, Any]) -> Model:
         settings=job.settings.ranker,
         index=None if index is None else ItemIndex.load(index.path),
         index_as_of=None if index is None else job.night.as_of,
+        scorer=scorer_in(ranker.path / CLASSIFIER),
     )
 
 

@@ -11,6 +11,8 @@ from recsys_tasks.workspace import Artefact, code_version
 
 log = logging.getLogger(__name__)
 
+# The folder of its purchase classifier in a ranker's artefact.
+CLASSIFIER = "classifier"
 REFIT = "run train_ranker again"
 
 
@@ -38,6 +40,7 @@ def earlier_ranker(job: Job, encoder: str) -> Artefact | None:
         "encoder": made_by["recorded"].get("encoder") != encoder,
         "settings": made_by["settings"] != settings_of(job),
         "seed": made_by["seed"] != job.settings.seed,
+        "base of the classifier": made_by["inputs"].get("classifier_base") != classifier_base(job),
         "code": made_by["code"] != {room: code_version(room) for room in sorted(RANKER_ROOMS)},
     }
     changed = [name for name, is_other in differs.items() if is_other]
@@ -46,11 +49,24 @@ def earlier_ranker(job: Job, encoder: str) -> Artefact | None:
     return None if changed else found
 
 
+def classifier_base(job: Job) -> str | None:
+    """What the weights are that the ranker's classifier starts from; none where there is to be no classifier."""
+    if not job.settings.classifier.enabled:
+        return None
+    # Torch, which takes seconds to import, is needed where there is one only.
+    from recsys_tasks.steps.fit_classifier import base_hash
+
+    return base_hash(job.settings.classifier)
+
+
 def settings_of(job: Job) -> dict[str, Any]:
     """The settings that a ranker of tonight is fitted with, as its manifest holds them."""
+    classifier = job.settings.classifier
     sections = {name: getattr(job.settings, name) for name in ("ranker", "towers", "pairs", "rules")}
     return {
         **{name: section.model_dump(mode="json") for name, section in sections.items()},
+        # Without it a ranker is the same, whatever else stands there.
+        "classifier": classifier.model_dump(mode="json", exclude={"base"}) if classifier.enabled else None,
         "event_weights": dict(job.settings.event_weights),
         "target_events": list(job.settings.target_events),
         "gate_days": job.night.gate_days,

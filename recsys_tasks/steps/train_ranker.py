@@ -2,8 +2,10 @@
 The night's ranker, with the base towers that it learned from.
 
 The base towers see nothing of the ranker's days: a ranker must learn from candidates of a model that did not know
-what was taken. It learns from cuts every other week within those days, each labelled by the four weeks behind it: a
-shopper takes few new items in a week, and shorter labels, or one cut alone, were measured to be worse.
+what was taken. For the same reason the purchase classifier, where the ranker reads one, is fitted to what the base
+towers saw; it stays with the ranker. The ranker learns from cuts every other week within those days, each labelled by
+the four weeks behind it: a shopper takes few new items in a week, and shorter labels, or one cut alone, were measured
+to be worse.
 """
 
 import logging
@@ -21,11 +23,13 @@ from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
 from recsys_tasks.recommend.ranker_data import both_groups, learners
+from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.champion import recommender
+from recsys_tasks.steps.fit_classifier import fit_classifier
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan, plans
 from recsys_tasks.steps.rooms import RANKER_ROOMS
-from recsys_tasks.steps.standing_ranker import earlier_ranker, settings_of
+from recsys_tasks.steps.standing_ranker import CLASSIFIER, classifier_base, earlier_ranker, settings_of
 from recsys_tasks.training.tower_data import has_positives
 from recsys_tasks.training.towers import fit_towers
 from recsys_tasks.workspace import Artefact, Draft, Facts
@@ -48,7 +52,11 @@ def run(job: Job) -> Facts:
     with job.workspace.artefact(
         "ranker",
         job.night,
-        inputs={"vectors": vectors.ref, **job.lake.state(before_window)},
+        inputs={
+            "vectors": vectors.ref,
+            "classifier_base": classifier_base(job),
+            **job.lake.state(before_window),
+        },
         settings=settings_of(job),
         rooms=RANKER_ROOMS,
         seed=job.settings.seed,
@@ -76,7 +84,10 @@ def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
         draft.metrics.update(fitted=False, why="the log has nothing to learn from before the ranker's days")
         return
     base.save(draft.path / BASE)
-    model = NightModel("base", base, text, None, job.settings.ranker)
+    if job.settings.classifier.enabled:
+        draft.metrics.update(classifier=fit_classifier(job, plan[0].at, draft.path / CLASSIFIER))
+    scorer = scorer_in(draft.path / CLASSIFIER)
+    model = NightModel("base", base, text, None, job.settings.ranker, scorer=scorer)
     draft.metrics.update(cuts=[cut.at.isoformat() for cut in plan])
     _fit(job, _groups(job, model, plan), draft)
 

@@ -153,9 +153,12 @@ def everything(some):
 def test_every_feature_is_filled_and_only_what_cannot_be_known_is_missing():
     _, values = everything(shoppers(lively(), *(f"u{n:02}" for n in range(30))))
     known = ~np.isnan(values)
-    # The toy shop has neither prices nor launches.
+    # The toy shop has neither prices nor launches, and its model no classifier.
     unknown = {name for name, is_known in zip(NAMES, known.any(axis=0), strict=True) if not is_known}
-    assert unknown == {*(name for name in NAMES if name.startswith("price")), "source_new_items_rank"}
+    assert unknown == {
+        *(name for name in NAMES if name.startswith(("price", "classifier"))),
+        "source_new_items_rank",
+    }
     told = ("tower", "text", "item_buyers", "own_15", "shopper", "neighbours")
     always = [n for n, name in enumerate(NAMES) if name.startswith(told)]
     assert known[:, always].all()

@@ -3,11 +3,12 @@
 import numpy as np
 
 from recsys_tasks.recommend.batch import Batch
-from recsys_tasks.recommend.features import catalogue, habits, likeness, price, sources
+from recsys_tasks.recommend.features import catalogue, classifier, habits, likeness, price, sources
 from recsys_tasks.recommend.log import Floats
 from recsys_tasks.recommend.pool import Pool
 
-PARTS = (likeness, sources, habits, price, catalogue)
+# The classifier stands last: without one its column is blank, and all other columns lie where they always did.
+PARTS = (likeness, sources, habits, price, catalogue, classifier)
 # What the ranker reads, in order; another order or set is another ranker.
 NAMES: tuple[str, ...] = tuple(name for part in PARTS for name in part.NAMES)
 # A feature belongs to the group that its name begins with; each can be left out by a setting.
