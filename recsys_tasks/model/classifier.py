@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from recsys_tasks.errors import MissingArtefact
-from recsys_tasks.model.arrays import Floats, Positions
+from recsys_tasks.model.arrays import Floats, Positions, Progress
 from recsys_tasks.model.encoder import autocast, best_device, equal_length_batches
 from recsys_tasks.model.purchase import LABELS
 from recsys_tasks.workspace import write_whole
@@ -117,20 +117,27 @@ class PurchaseClassifier:
             result: Tensor = self.model(**batch).logits
         return result.float()
 
-    def log_odds(self, histories: Sequence[str], texts: Sequence[str]) -> Floats:
+    def log_odds(
+        self, histories: Sequence[str], texts: Sequence[str], progress: Progress | None = None
+    ) -> Floats:
         """
         The log odds of Purchased for each (history, item), (n,).
 
-        Pairs of one length share a batch, so nothing is padded; equal calls give equal numbers.
+        Pairs of one length share a batch, so nothing is padded; equal calls give equal numbers. ``progress`` is told
+        (pairs read, pairs in all) after each batch.
         """
         odds = np.zeros(len(texts), dtype=np.float32)
         if not len(texts):
             return odds
+        done = 0
         with self._alone, torch.inference_mode():
             tokens = self.tokenise(histories, texts)
             for rows in equal_length_batches(lengths_of(tokens)):
                 logits_B2 = self.logits(tokens, rows)
                 odds[rows] = (logits_B2[:, 1] - logits_B2[:, 0]).cpu().numpy()
+                done += len(rows)
+                if progress is not None:
+                    progress(done, len(texts))
         return odds
 
 

@@ -8,6 +8,7 @@ import polars as pl
 from recsys_tasks.calendar import days_before
 from recsys_tasks.evaluate.classification import Floats, classification, ranking
 from recsys_tasks.model.classifier import PurchaseClassifier
+from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.purchase import LABELS
 from recsys_tasks.steps.fit_classifier import base_hash, fit_classifier, made_with, question
 from recsys_tasks.steps.job import Job
@@ -68,9 +69,9 @@ def _window(job: Job) -> Question:
 
 def _report(job: Job, asked: Question, draft: Draft) -> Facts:
     pairs = purchase_pairs(asked, job.settings.classifier, job.settings.seed)
-    log.info("%d pairs of the window to be read", len(pairs))
     classifier = PurchaseClassifier.load(draft.path / MODEL)
-    odds = classifier.log_odds(pairs["history"].to_list(), pairs["text"].to_list())
+    tell = progress_lines(log, "pairs of the window read")
+    odds = classifier.log_odds(pairs["history"].to_list(), pairs["text"].to_list(), tell)
     popular = _popularity(job, asked, pairs["text"])
     purchased, first_time = pairs["purchased"].to_numpy(), pairs["first_time"].to_numpy()
     slices = {"all": np.ones(len(pairs), bool), "new": first_time}

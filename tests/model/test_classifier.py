@@ -47,6 +47,10 @@ def test_order_and_company_do_not_change_an_answer(classifier):
     assert together == pytest.approx(alone, abs=1e-5)
     assert classifier.log_odds(HISTORIES[::-1], TEXTS[::-1])[::-1] == pytest.approx(together, abs=1e-5)
     assert classifier.log_odds([], []).shape == (0,)
+    told = []
+    classifier.log_odds(HISTORIES, TEXTS, lambda done, total: told.append((done, total)))
+    assert told[-1] == (4, 4)
+    assert told == sorted(told)
 
 
 def test_padding_does_not_change_an_answer(classifier):

@@ -17,6 +17,7 @@ from recsys_tasks.training import classifier
 from recsys_tasks.training.classifier import BUCKET, bucketed, class_weights
 from recsys_tasks.training.classifier_job import MODEL, ClassifierJob, ClassifierReport
 from recsys_tasks.training.launch import launch
+from recsys_tasks.training.processes import Processes
 from tests.tiny_encoder import tiny_encoder
 from tests.training.text_shop import THINGS, WORDS
 
@@ -102,6 +103,21 @@ def test_both_classes_weigh_alike():
         np.log(2)
     )
     assert class_weights(np.zeros(4, np.int64)).isfinite().all()
+
+
+def test_the_loss_of_a_step_is_the_mean_of_both_classes_means(base):
+    """Whatever is asked, the head says log odds of 1: the two classes' losses are known."""
+    asked = pairs()
+    fitted = PurchaseClassifier.fresh(base, classifier.facts_of(ClassifierSettings()), "cpu")
+    with torch.no_grad():
+        fitted.model.classifier.weight.zero_()
+        fitted.model.classifier.bias.copy_(torch.tensor([0.0, 1.0]))
+    tokens = fitted.tokenise(asked["history"].to_list(), asked["text"].to_list())
+    labels = asked["purchased"].cast(int).to_numpy(writable=True)
+    whole = ClassifierSettings(steps=1, batch_size=len(asked))
+    losses = classifier.fit(fitted, tokens, labels, whole, Processes(), 1)
+    assert labels.mean() != pytest.approx(0.5, abs=0.1)
+    assert losses == pytest.approx([(np.log1p(np.exp(1)) + np.log1p(np.exp(-1))) / 2], abs=1e-5)
 
 
 @given(st.lists(st.integers(1, 64), min_size=1, max_size=300), st.integers(1, 12), st.integers(0, 3))
