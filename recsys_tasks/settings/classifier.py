@@ -22,7 +22,8 @@ class ClassifierSettings(Section):
     """Shoppers, drawn by the seed, that it learns from (and that its report asks about)."""
     max_positives: PositiveInt = 8
     """Items taken of each shopper, drawn by the seed: a wholesaler must not drown the rest."""
-    steps: PositiveInt = 100
+    steps: PositiveInt = 1000
+    """A hundred were measured to teach nothing (docs/classifier.md); on a GPU a thousand are soon done."""
     batch_size: PositiveInt = 32
     learning_rate: PositiveFloat = 1e-4
     candidates: PositiveInt = 50
