@@ -49,6 +49,11 @@ class Start(StrEnum):
     scratch = "scratch"
 
 
+class Searched(StrEnum):
+    augment = "augment"
+    training = "training"
+
+
 TopK = Annotated[int | None, typer.Option(min=1, max=500, help="Length of a list, for this run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Load and audit the lists, but leave the live ones.")]
 StartOption = Annotated[Start, typer.Option(help="From the newest accepted model, or from scratch.")]
@@ -196,6 +201,21 @@ def vacuum() -> None:
     from recsys_tasks.steps.vacuum import vacuum_lake
 
     _say(vacuum_lake())
+
+
+@app.command()
+def search(
+    night: NightArgument,
+    trials: Annotated[int, typer.Option(min=1, help="In all, those of earlier calls included.")] = 20,
+    what: Annotated[
+        Searched, typer.Option(help="Policies of views, or how the encoder learns.")
+    ] = Searched.augment,
+) -> None:
+    """Search encoder settings on days the encoder gate never asks about; carries on where it was stopped."""
+    from recsys_tasks.steps.job import open_job
+    from recsys_tasks.steps.search import run
+
+    _say(run(open_job(night), what.value, trials))
 
 
 @app.command()

@@ -40,6 +40,14 @@ def base_folder(name: str, setting: str = "encoder.base") -> Path:
     return folder
 
 
+def layers_of(folder: Path) -> int:
+    """How many layers a model in a folder has."""
+    from transformers import AutoConfig
+
+    layers: int = AutoConfig.from_pretrained(folder, local_files_only=True).num_hidden_layers
+    return layers
+
+
 def _packaged_folder(name: str, setting: str) -> Path:
     package, inside = PACKAGED[name]
     spec = importlib.util.find_spec(package)

@@ -2,42 +2,28 @@
 
 import logging
 import shutil
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from recsys_tasks.calendar import days_before
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.evaluate import encoder_gate
 from recsys_tasks.evaluate.encoder_days import validation_cut
-from recsys_tasks.extract.text import separators_of
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.encoder import TextEncoder, base_folder, model_files, weights_hash
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.pairs.coding import code_log
-from recsys_tasks.pairs.negatives import named_negatives
-from recsys_tasks.pairs.positives import named_pairs
-from recsys_tasks.schema import Negatives, Pairs
+from recsys_tasks.steps.encoder_ground import Ground, gate_trial, separators, training_data
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on, standing
 from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.adaptation import read_adaptation
-from recsys_tasks.training.encoder_data import (
-    Bools,
-    EncoderData,
-    Source,
-    as_texts,
-    encoder_data,
-    held_out,
-    known_texts,
-)
+from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
 from recsys_tasks.training.launch import launch
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
@@ -62,6 +48,7 @@ ROOMS = (
     "model/vector_cache",
     "model/whiten",
     "pairs",
+    "steps/encoder_ground",
     "steps/finetune_encoder",
     "training/adaptation",
     "training/encoder_data",
@@ -193,7 +180,7 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
     else:
         _copy_model(base, draft.path / MODEL)
         catalogue = snapshot.items["text"].unique().sort()
-        Whitening.fit(_base_vectors(job, base, catalogue)).save(draft.path / WHITENING)
+        Whitening.fit(base_vectors(job, base, catalogue)).save(draft.path / WHITENING)
         if (scratch / job_folder.MODEL).is_dir():
             (scratch / job_folder.MODEL).replace(draft.path / REFUSED)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -207,16 +194,25 @@ def _tune(
     settings, seed = job.settings.encoder, job.settings.seed
     before_window = snapshot.events.filter(pl.col("occurred_at") < job.night.train_until)
     events = as_texts(before_window, snapshot.items)
-    cut = _cut(job, events)
+    cut = gate_cut(job, events)
     texts = known_texts(events, cut, job.settings.event_weights)
     held = held_out(texts, settings.cold_share, seed)
-    data = _data(job, snapshot, events, texts, held, cut, pairs)
+    ground = Ground(
+        snapshot=snapshot,
+        events=events,
+        texts=texts,
+        held=held,
+        cut=cut,
+        until=job.night.train_until,
+        examples=pairs / "examples.parquet",
+    )
+    data = training_data(job, ground, settings, job.settings.pairs)
     if data is None:
         return {"kept": False, "why": f"the base as it is: nothing to learn from before {cut:%Y-%m-%d}"}
     start = _start(warm, base, cut)
     # From the one encoder whose vectors are cached: the trainer's own differ in the last digits, and what a later night
     # finds in the cache must not depend on who put it there.
-    frozen = _base_vectors(job, base, texts)
+    frozen = base_vectors(job, base, texts)
     # An encoder that goes on from an earlier night knows the catalogue's language from there.
     asked = settings if start == base else settings.model_copy(update={"adapt": None})
     job_folder.write_job(
@@ -227,20 +223,11 @@ def _tune(
         texts,
         data,
         start_vectors=frozen if start == base and asked.adapt is None else None,
-        separators=_separators(job),
+        separators=separators(job, settings),
     )
     launch(finetune.__name__, scratch)
     tuned, adaptation = job_folder.read_vectors(scratch), read_adaptation(scratch)
-    trial = encoder_gate.trial(
-        events,
-        texts,
-        held,
-        cut=cut,
-        until=job.night.train_until,
-        weights=job.settings.event_weights,
-        target_events=job.settings.target_events,
-        seed=seed,
-    )
+    trial = gate_trial(job, ground)
     projected = Whitening.load(scratch / job_folder.PROJECTION).apply(tuned)
     verdict = encoder_gate.judge(trial, Whitening.fit(frozen).apply(frozen), projected, seed=seed)
     return {
@@ -263,7 +250,7 @@ def _start(warm: Artefact | None, base: Path, cut: datetime) -> Path:
     return warm.path / MODEL
 
 
-def _cut(job: Job, events: pl.DataFrame) -> datetime:
+def gate_cut(job: Job, events: pl.DataFrame) -> datetime:
     """Training ends where the days of the encoder gate begin."""
     settings, night = job.settings, job.night
     texts = events["item_id"].unique().sort()
@@ -276,65 +263,7 @@ def _cut(job: Job, events: pl.DataFrame) -> datetime:
     )
 
 
-def _data(
-    job: Job,
-    snapshot: Snapshot,
-    events: pl.DataFrame,
-    texts: pl.Series,
-    held: Bools,
-    cut: datetime,
-    pairs: Path,
-) -> EncoderData | None:
-    """The training's arrays; none where nothing can be learned (the shop's log is too young)."""
-    settings = job.settings.encoder
-    by_pairs = settings.objective == "pairs"
-    source = Source(
-        events=events,
-        items=snapshot.items,
-        pairs=Pairs.create_empty(),
-        negatives=Negatives.create_empty(),
-        examples=pl.read_parquet(pairs / "examples.parquet"),
-    )
-    if by_pairs:
-        source = replace(source, **_pairs_before(job, snapshot.events, cut))
-    data = encoder_data(
-        source,
-        texts,
-        held,
-        cut=cut,
-        weights=job.settings.event_weights,
-        examples=max(
-            settings.steps * settings.batch_texts // 2, settings.projection_steps * settings.batch_texts
-        ),
-        seed=job.settings.seed,
-    )
-    found = {
-        "history": len(data.example_user),
-        "pairs": len(data.pair_anchor),
-        # Views ask nothing of shoppers.
-        "views": len(texts),
-    }
-    return data if found[settings.objective] and np.count_nonzero(~held) > 1 else None
-
-
-def _separators(job: Job) -> list[str]:
-    """What stands between the fields of a text; only views ask."""
-    if job.settings.encoder.objective != "views":
-        return []
-    return separators_of(job.settings.sources.items.text, "sources.items.text")
-
-
-def _pairs_before(job: Job, events: pl.DataFrame, cut: datetime) -> dict[str, pl.DataFrame]:
-    """Pairs and negatives as of the cut: the night's own are its newest, and lie mostly behind it."""
-    log_before = code_log(events, job.settings.event_weights, cut)
-    pairs = named_pairs(log_before, job.settings.pairs, cut)
-    return {
-        "pairs": pairs,
-        "negatives": named_negatives(pairs, log_before, job.settings.pairs, job.settings.seed, cut),
-    }
-
-
-def _base_vectors(job: Job, base: Path, texts: pl.Series) -> Floats:
+def base_vectors(job: Job, base: Path, texts: pl.Series) -> Floats:
     """The base's raw vectors, from the cache where known."""
     settings = job.settings.encoder
     cache = VectorCache.of(caches(job), base, settings.max_tokens, settings.pooling)

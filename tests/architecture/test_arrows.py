@@ -11,7 +11,7 @@ from tests.architecture.imports import PACKAGE, REPOSITORY, Import, files_in, im
 
 GROUND = {"errors", "addresses", "calendar", "settings", "schema"}
 LOW = {"model", "lake", "workspace"}
-ROOMS = {"extract", "pairs", "training", "index", "recommend", "evaluate", "store"}
+ROOMS = {"extract", "pairs", "training", "index", "recommend", "evaluate", "search", "store"}
 # The command line and ``python -m``.
 DOORS = {"cli", "__main__"}
 
@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 HEAVY = {
     *("torch", "transformers", "accelerate", "peft", "safetensors", "faiss", "lightgbm", "sklearn", "scipy"),
+    *("optuna", "matplotlib"),
     *("polars", "dataframely", "deltalake", "pyarrow", "pandas", "numpy", "sqlalchemy", "alembic", "psycopg"),
 }
 # What a DAG file may load while Airflow parses it.

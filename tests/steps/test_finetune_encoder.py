@@ -139,7 +139,7 @@ def test_an_encoder_that_was_kept_is_where_the_next_one_starts(job, monkeypatch)
 def test_an_encoder_that_saw_days_tonights_gate_asks_about_is_no_start(job, monkeypatch, days_later, warm):
     decide(monkeypatch, kept=True)
     seen_until = datetime.fromisoformat(run(job)["trained_before"])
-    monkeypatch.setattr(finetune_encoder, "_cut", lambda *_: seen_until + timedelta(days=days_later))
+    monkeypatch.setattr(finetune_encoder, "gate_cut", lambda *_: seen_until + timedelta(days=days_later))
     assert run(later(job, 1))["warm_started"] is warm
 
 

@@ -1,0 +1,101 @@
+"""What an encoder is trained on and judged by: the texts, the days, and the arrays of one training."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys_tasks.evaluate import encoder_gate
+from recsys_tasks.extract.text import separators_of
+from recsys_tasks.lake.snapshot import Snapshot
+from recsys_tasks.pairs.coding import code_log
+from recsys_tasks.pairs.negatives import named_negatives
+from recsys_tasks.pairs.positives import named_pairs
+from recsys_tasks.schema import Negatives, Pairs
+from recsys_tasks.settings import EncoderSettings, PairSettings
+from recsys_tasks.steps.job import Job
+from recsys_tasks.training.encoder_data import Bools, EncoderData, Source, encoder_data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """
+    Training ends at ``cut``; the days from there to ``until`` are asked about.
+
+    ``events`` are about texts (``item_id`` holds the text) and end before ``until``; ``texts`` are those known at the
+    cut, sorted; ``held`` says which of them may not be learned from; ``examples`` is the file of the night's examples.
+    """
+
+    snapshot: Snapshot
+    events: pl.DataFrame
+    texts: pl.Series
+    held: Bools
+    cut: datetime
+    until: datetime
+    examples: Path
+
+
+def training_data(
+    job: Job, ground: Ground, encoder: EncoderSettings, pairs: PairSettings
+) -> EncoderData | None:
+    """The training's arrays; none where nothing can be learned (the shop's log is too young)."""
+    source = Source(
+        events=ground.events,
+        items=ground.snapshot.items,
+        pairs=Pairs.create_empty(),
+        negatives=Negatives.create_empty(),
+        examples=pl.read_parquet(ground.examples),
+    )
+    if encoder.objective == "pairs":
+        source = replace(source, **_pairs_before(job, ground, pairs))
+    data = encoder_data(
+        source,
+        ground.texts,
+        ground.held,
+        cut=ground.cut,
+        weights=job.settings.event_weights,
+        examples=max(
+            encoder.steps * encoder.batch_texts // 2, encoder.projection_steps * encoder.batch_texts
+        ),
+        seed=job.settings.seed,
+    )
+    found = {
+        "history": len(data.example_user),
+        "pairs": len(data.pair_anchor),
+        # Views ask nothing of shoppers.
+        "views": len(ground.texts),
+    }
+    return data if found[encoder.objective] and np.count_nonzero(~ground.held) > 1 else None
+
+
+def gate_trial(job: Job, ground: Ground) -> encoder_gate.Trial:
+    """The shoppers and texts that an encoder is judged by."""
+    return encoder_gate.trial(
+        ground.events,
+        ground.texts,
+        ground.held,
+        cut=ground.cut,
+        until=ground.until,
+        weights=job.settings.event_weights,
+        target_events=job.settings.target_events,
+        seed=job.settings.seed,
+    )
+
+
+def separators(job: Job, encoder: EncoderSettings) -> list[str]:
+    """What stands between the fields of a text; only views ask."""
+    if encoder.objective != "views":
+        return []
+    return separators_of(job.settings.sources.items.text, "sources.items.text")
+
+
+def _pairs_before(job: Job, ground: Ground, settings: PairSettings) -> dict[str, pl.DataFrame]:
+    """Pairs and negatives as of the cut: the night's own are its newest, and lie mostly behind it."""
+    log_before = code_log(ground.snapshot.events, job.settings.event_weights, ground.cut)
+    pairs = named_pairs(log_before, settings, ground.cut)
+    return {
+        "pairs": pairs,
+        "negatives": named_negatives(pairs, log_before, settings, job.settings.seed, ground.cut),
+    }

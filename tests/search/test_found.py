@@ -1,0 +1,108 @@
+import matplotlib.image
+import optuna
+import polars as pl
+import pytest
+import yaml
+
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.search import found
+from recsys_tasks.search.found import BEST, PICTURE, TRIALS, importances, write_found
+from recsys_tasks.search.picture import draw
+from recsys_tasks.search.space import AugmentSpace, TrainingSpace
+from recsys_tasks.search.study import Score, carry_on
+from recsys_tasks.settings import EncoderSettings, PairSettings
+from recsys_tasks.settings.augment import TextPolicy, read_policy
+
+SHOP = EncoderSettings(learning_rate=1e-5)
+
+
+def searched(space, value, trials=14):
+    study = optuna.create_study(direction="maximize")
+
+    def score(trial):
+        return Score(value(space.choice(trial)), {"warm": 0.25, "seconds": 3.0})
+
+    carry_on(study, trials, seed=1, start=space.start(), score=score)
+    return study
+
+
+def by_rate(choice):
+    if choice.encoder.temperature > 0.3:
+        raise TrainingFailed("too hot")
+    return -abs(choice.encoder.learning_rate - 1e-4) * 1e3
+
+
+def test_the_best_policy_is_a_file_that_the_next_night_can_use(tmp_path):
+    space = AugmentSpace(SHOP, PairSettings(), layers=6)
+
+    def by_crops(choice):
+        steps = [step for sub in choice.encoder.augment.sub_policies for step in sub]
+        return sum(step.strength for step in steps if step.operation == "crop")
+
+    study = searched(space, by_crops)
+    facts = write_found(tmp_path, study, space)
+    policy = read_policy(tmp_path / BEST, TextPolicy)
+    crops = [step.strength for sub in policy.sub_policies for step in sub if step.operation == "crop"]
+    assert sum(crops) == pytest.approx(facts["best"]["value"])
+    assert facts["file"] == str(tmp_path / BEST)
+    assert (tmp_path / BEST).read_text().startswith(f"# Trial {facts['best']['trial']}: +")
+
+
+def test_the_best_settings_are_what_differs_from_the_shop(tmp_path):
+    space = TrainingSpace(SHOP, PairSettings(), layers=6)
+    facts = write_found(tmp_path, searched(space, by_rate), space)
+    told = yaml.safe_load((tmp_path / BEST).read_text())
+    assert told["encoder"].keys() <= {
+        *("learning_rate", "temperature", "batch_texts", "frozen_layers", "objective", "contrast")
+    }
+    assert -abs(told["encoder"]["learning_rate"] - 1e-4) * 1e3 == pytest.approx(facts["best"]["value"])
+    assert told["pairs"].keys() <= {"negatives"}
+
+
+def test_every_judged_trial_has_a_row_and_a_failed_one_says_why(tmp_path):
+    space = TrainingSpace(SHOP, PairSettings(), layers=6)
+    facts = write_found(tmp_path, searched(space, by_rate), space)
+    rows = pl.read_csv(tmp_path / TRIALS)
+    assert rows["trial"].to_list() == list(range(14))
+    assert rows["value"].null_count() == facts["failed"] > 0
+    assert set(rows.filter(pl.col("value").is_null())["failed"]) == {"too hot"}
+    assert {"warm", "seconds", "learning_rate", "objective"} <= set(rows.columns)
+    assert (rows.filter(pl.col("temperature") > 0.3)["value"].is_null()).all()
+
+
+def test_what_decides_the_value_matters_most(tmp_path):
+    space = TrainingSpace(SHOP, PairSettings(), layers=6)
+    study = searched(
+        space,
+        lambda choice: -float(choice.encoder.frozen_layers) - choice.encoder.temperature / 9,
+        20,
+    )
+    mattered = importances(study)
+    assert max(mattered, key=mattered.get) == "frozen_layers"
+    assert sum(mattered.values()) == pytest.approx(1.0, abs=0.01)
+
+
+def test_few_trials_say_nothing_about_what_mattered(tmp_path):
+    space = TrainingSpace(SHOP, PairSettings(), layers=6)
+    study = searched(space, by_rate, trials=found.ENOUGH - 1)
+    assert importances(study) == {}
+    assert write_found(tmp_path, study, space)["mattered"] == {}
+
+
+def test_a_search_whose_every_training_fails_still_has_its_table_and_its_picture(tmp_path):
+    def fails(choice):
+        raise TrainingFailed("always")
+
+    space = TrainingSpace(SHOP, PairSettings(), layers=6)
+    facts = write_found(tmp_path, searched(space, fails, trials=2), space)
+    assert facts == {"trials": 2, "failed": 2, "best": None}
+    assert (tmp_path / PICTURE).is_file()
+    assert not (tmp_path / BEST).exists()
+
+
+@pytest.mark.parametrize("mattered", [{}, {f"setting {n}": 1 / 20 for n in range(20)}], ids=["few", "many"])
+def test_the_picture_is_one(tmp_path, mattered):
+    draw(tmp_path / PICTURE, [0.01, None, 0.03, -0.02], mattered)
+    pixels = matplotlib.image.imread(tmp_path / PICTURE)
+    assert pixels.shape[:2] == (504, 1200)
+    assert len({tuple(pixel) for pixel in pixels.reshape(-1, 4)[::7]}) > 20
