@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.settings import Settings, load_settings
-from recsys_tasks.settings.contrast import Byol
+from recsys_tasks.settings.contrast import Byol, Moco
 from recsys_tasks.settings.section import Section
 
 SHOP = """\
@@ -231,6 +231,55 @@ def test_a_fault_of_a_policy_is_told_with_its_line(shop):
     lines = "encoder:\n  objective: views\n  augment:\n    sub_policies:\n      - - {operation: crop, strength: 7}"
     edited(shop, "towers:", f"{lines}\ntowers:")
     assert f":{line_of(shop, 'strength: 7')}: encoder.augment.sub_policies.0.0.strength" in refusal(shop)
+
+
+TUNED = """\
+encoder:
+  learning_rate: 0.0001
+  objective: pairs
+  contrast: {objective: moco}
+pairs:
+  negatives: {uniform: 0.25, popular: 0.75}
+"""
+
+
+def tuned(shop, text=TUNED):
+    (shop.parent / "best.yaml").write_text(text)
+    return edited(
+        shop,
+        "towers:",
+        "tuned: best.yaml\nencoder: {steps: 7, learning_rate: 0.5}\npairs: {followers: 2}\ntowers:",
+    )
+
+
+def test_what_a_search_found_wins_over_the_shop_setting_by_setting(shop):
+    settings = load_settings(tuned(shop))
+    assert (settings.encoder.learning_rate, settings.encoder.steps) == (0.0001, 7)
+    assert settings.encoder.contrast == Moco()
+    assert (settings.pairs.negatives.uniform, settings.pairs.followers) == (0.25, 2)
+
+
+def test_the_environment_wins_over_what_a_search_found(shop, monkeypatch):
+    monkeypatch.setenv("RECSYS_ENCODER__LEARNING_RATE", "0.25")
+    assert load_settings(tuned(shop)).encoder.learning_rate == 0.25
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("0.0001", "many", "best.yaml:2: encoder.learning_rate"),
+        ("uniform", "unifrom", "best.yaml:6: pairs.negatives.unifrom: unknown key"),
+        ("pairs:", "towers:", "best.yaml:5: towers: unknown key"),
+        ("objective: pairs", "steps: 3", "best.yaml:1: encoder: contrast says what pairs teach"),
+    ],
+)
+def test_a_fault_in_what_a_search_found_is_told_with_that_files_line(shop, old, new, told):
+    assert told in refusal(tuned(shop, TUNED.replace(old, new, 1)))
+
+
+def test_what_a_search_found_and_is_gone_is_named(shop, tmp_path):
+    told = refusal(edited(shop, "towers:", "tuned: gone.yaml\ntowers:"))
+    assert f"tuned: no such file: {tmp_path}/gone.yaml" in told
 
 
 def test_the_environment_names_a_policys_file_too(shop, monkeypatch, tmp_path):

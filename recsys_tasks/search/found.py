@@ -9,7 +9,7 @@ import yaml
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from recsys_tasks.search.picture import draw
-from recsys_tasks.search.space import AugmentSpace, Choice, Space
+from recsys_tasks.search.space import SEARCHED, AugmentSpace, Choice, Space
 from recsys_tasks.search.study import JUDGED, best, judged
 from recsys_tasks.workspace import write_whole
 
@@ -80,16 +80,12 @@ def _figures(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _as_yaml(space: Space, choice: Choice) -> dict[str, Any]:
-    """The policy alone, or all that differs from what the shop says now."""
+    """The policy alone, or everything that is searched: whole, so that it means the same over any shop.yaml."""
     told = choice.as_shop()
     if isinstance(space, AugmentSpace):
         policy: dict[str, Any] = told["encoder"]["augment"]
         return policy
-    now = Choice(space.encoder, space.pairs).as_shop()
-    return {
-        section: {name: value for name, value in fields.items() if value != now[section][name]}
-        for section, fields in told.items()
-    }
+    return {section: {name: told[section][name] for name in names} for section, names in SEARCHED.items()}
 
 
 def _header(winner: FrozenTrial, first: float | None) -> str:

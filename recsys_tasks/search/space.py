@@ -15,6 +15,14 @@ OPERATIONS = get_args(TextOperation)
 SUB_POLICIES, STEPS = 3, 2
 RATES, TEMPERATURES, BATCHES = (1e-6, 3e-4), (0.01, 0.5), (64, 128, 256)
 CONTRASTS = ("info_nce", "nt_xent", "debiased", "hard_negatives", "moco", "byol")
+# What TrainingSpace may change, by section of shop.yaml.
+SEARCHED = {
+    "encoder": (
+        *("learning_rate", "temperature", "batch_texts", "frozen_layers"),
+        *("objective", "contrast", "augment"),
+    ),
+    "pairs": ("negatives",),
+}
 KINDS = tuple(NegativeShares.model_fields)
 
 

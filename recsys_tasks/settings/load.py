@@ -13,6 +13,7 @@ from recsys_tasks.settings.augment import HistoryPolicy, P, TextPolicy, read_pol
 from recsys_tasks.settings.shop import Settings
 from recsys_tasks.settings.shop_yaml import explain, read_shop
 from recsys_tasks.settings.sources import SourceSettings, SourcesSettings
+from recsys_tasks.settings.tuned import with_tuned
 
 SHOP_VARIABLE = "RECSYS_SHOP"
 # Variables with our prefix that are not settings.
@@ -37,6 +38,8 @@ def load_settings(path: str | Path | None = None) -> Settings:
     file = shop_file(path)
     tree, node = read_shop(file)
     _refuse_unknown_variables(file)
+    if isinstance(tuned := tree.get("tuned"), str):
+        tree = with_tuned(tree, Path(_beside(file.parent, tuned)))
     try:
         settings = Settings(**tree)
     except ValidationError as error:

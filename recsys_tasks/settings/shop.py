@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     lookback_days: int = Field(default=0, ge=0, le=60)
     """Days before the night that are read again, for rows that arrive late."""
 
+    tuned: Path | None = None
+    """A file of encoder and pair settings that ``search --what training`` wrote; they win over those of this file."""
+
     lake: LakeSettings = LakeSettings()
     check: CheckSettings = CheckSettings()
     rules: RuleSettings = RuleSettings()

@@ -8,7 +8,7 @@ from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.search import found
 from recsys_tasks.search.found import BEST, PICTURE, TRIALS, importances, write_found
 from recsys_tasks.search.picture import draw
-from recsys_tasks.search.space import AugmentSpace, TrainingSpace
+from recsys_tasks.search.space import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.search.study import Score, carry_on
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.settings.augment import TextPolicy, read_policy
@@ -48,15 +48,14 @@ def test_the_best_policy_is_a_file_that_the_next_night_can_use(tmp_path):
     assert (tmp_path / BEST).read_text().startswith(f"# Trial {facts['best']['trial']}: +")
 
 
-def test_the_best_settings_are_what_differs_from_the_shop(tmp_path):
+def test_the_best_settings_are_whole_and_everything_that_a_trial_may_change(tmp_path):
     space = TrainingSpace(SHOP, PairSettings(), layers=6)
     facts = write_found(tmp_path, searched(space, by_rate), space)
     told = yaml.safe_load((tmp_path / BEST).read_text())
-    assert told["encoder"].keys() <= {
-        *("learning_rate", "temperature", "batch_texts", "frozen_layers", "objective", "contrast")
-    }
+    assert {section: tuple(fields) for section, fields in told.items()} == SEARCHED
+    EncoderSettings(**told["encoder"])
     assert -abs(told["encoder"]["learning_rate"] - 1e-4) * 1e3 == pytest.approx(facts["best"]["value"])
-    assert told["pairs"].keys() <= {"negatives"}
+    assert PairSettings(**told["pairs"])
 
 
 def test_every_judged_trial_has_a_row_and_a_failed_one_says_why(tmp_path):

@@ -1,7 +1,7 @@
 import optuna
 from optuna.trial import FixedTrial
 
-from recsys_tasks.search.space import AugmentSpace, TrainingSpace
+from recsys_tasks.search.space import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.settings.augment import TextPolicy
 from recsys_tasks.settings.contrast import Moco
@@ -95,6 +95,18 @@ def test_what_is_tried_is_sound_and_differs():
             "byol",
         )
         assert uses == (choice.pairs != PairSettings())
+
+
+def test_nothing_but_what_is_named_as_searched_changes():
+    for choice in choices(training(EncoderSettings(objective="views", augment=POLICY)), 20):
+        for name, own, tried in (
+            ("encoder", EncoderSettings(), choice.encoder),
+            ("pairs", PairSettings(), choice.pairs),
+        ):
+            changed = {
+                field for field in type(own).model_fields if getattr(own, field) != getattr(tried, field)
+            }
+            assert changed <= set(SEARCHED[name])
 
 
 def test_an_objective_that_is_left_takes_its_policy_along():
