@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 STUDY = "study.db"
 # What a figure of an earlier trial depends on: changed code begins a new study.
-ROOMS = (*finetune_encoder.ROOMS, "evaluate/encoder_gain", "search", "steps/search")
+ROOMS = (*finetune_encoder.ROOMS, "evaluate/encoder_gain", "search/space", "search/study", "steps/search")
 # Added to the shop's seed: the search holds out other texts than the gate, or it would choose what the gate asks about.
 OTHER_TEXTS = 7919
 

@@ -44,7 +44,7 @@ class ViewSteps(PairSteps):
 
     def _batch(self, generator: np.random.Generator, encode: Encode, slow: Encode) -> PairBatch:
         texts = len(self.bank.raw)
-        codes = generator.choice(self._free, size=min(self.pairs, len(self._free)), replace=False)
+        codes = self._codes(generator)
         self.views.draw(codes, generator)
         vectors = self._project(encode(np.arange(2 * len(codes))))
         return PairBatch(
@@ -58,6 +58,15 @@ class ViewSteps(PairSteps):
             expected_C=torch.from_numpy(self._expected[codes]).to(vectors.device),
             follower=lambda numbers: self._followed(_places(codes, numbers, texts), slow),
         )
+
+    def pairs_of(self, step: int) -> tuple[Positions, Positions]:
+        """The texts of a step, as anchors and as positives."""
+        codes = self._codes(np.random.default_rng([self.seed, step]))
+        return codes, codes
+
+    def _codes(self, generator: np.random.Generator) -> Positions:
+        """Different texts that may be learned from, each alike."""
+        return generator.choice(self._free, size=min(self.pairs, len(self._free)), replace=False)
 
     def _equal(self, codes: Positions) -> Callable[[Positions], Tensor]:
         """Any view of the same text hides: it is no negative."""

@@ -51,6 +51,7 @@ def whole(tmp_path):
 
 def test_the_first_trial_is_the_start_and_the_best_is_found(tmp_path, whole):
     assert whole[0][0] == START
+    assert len({params["x"] for params, _ in whole}) == TRIALS, "each trial draws anew"
     study = searched(tmp_path / "study.db")
     assert best(study).value == max(value for _, value in whole) > whole[0][1]
     assert best(study).user_attrs["x squared"] == pytest.approx(best(study).params["x"] ** 2)

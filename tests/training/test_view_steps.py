@@ -74,6 +74,12 @@ def test_two_views_of_a_text_are_a_pair(steps_of):
     torch.testing.assert_close(batch.positives_BD, expected[6:])
 
 
+def test_the_texts_of_a_step_can_be_told(steps_of):
+    steps, encode = steps_of()
+    for told in steps.pairs_of(7):
+        assert told.tolist() == batch_of(steps, encode, step=7).anchor_texts.tolist()
+
+
 def test_held_out_texts_have_no_views_and_all_others_do(steps_of):
     steps, encode = steps_of()
     seen = np.concatenate([batch_of(steps, encode, step).anchor_texts for step in range(100)])

@@ -55,6 +55,15 @@ def test_a_reordered_run_is_the_only_thing_out_of_order():
     assert np.ptp(moved) < 4
 
 
+@pytest.mark.parametrize("second", ["mask", "crop"])
+def test_two_operations_together_do_not_hide_everything_either(second):
+    """Two items, one of them masked: a second mask, or a crop to one item, may hit the wrong one."""
+    steps = [{"operation": "mask", "strength": 0.5}, {"operation": second, "strength": 0.5}]
+    policy = HistoryPolicy(sub_policies=[steps])
+    for seed in range(30):
+        assert not view_of_history(np.arange(2), policy, np.random.default_rng(seed)).masked.all()
+
+
 def test_an_empty_history_has_an_empty_view():
     assert len(view_of_history(np.zeros(0, np.int64), HistoryPolicy(), np.random.default_rng(0)).items) == 0
 

@@ -57,7 +57,8 @@ def test_no_strength_changes_nothing(count, seed):
 
 
 @pytest.mark.parametrize(
-    ("count", "share", "floor"), [(10, 0.3, 3), (10, 0.7, 7), (10, 0.29, 2), (7, 0.5, 3), (3, 1, 3)]
+    ("count", "share", "floor"),
+    [(10, 0.3, 3), (10, 0.7, 7), (10, 0.29, 2), (7, 0.5, 3), (3, 1, 3), (100, 0.29, 29)],
 )
 def test_a_share_of_a_count_is_rounded_down_but_not_by_a_binary_fraction(count, share, floor):
     assert share_of(count, share) == floor

@@ -125,15 +125,14 @@ def test_tokens_of_a_byte_level_tokenizer_know_their_field_too():
     from transformers import PreTrainedTokenizerFast
 
     letters = pre_tokenizers.ByteLevel.alphabet()
-    raw = Tokenizer(
-        models.BPE(vocab={letter: code for code, letter in enumerate(sorted(letters))}, merges=[])
-    )
+    vocabulary = {token: code for code, token in enumerate([*sorted(letters), "\u0120c"])}
+    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[("\u0120", "c")]))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.post_processor = processors.ByteLevel(trim_offsets=False)
     raw.decoder = decoders.ByteLevel()
     found = token_texts(PreTrainedTokenizerFast(tokenizer_object=raw), ["ab. c"], 16, [". "])[0]
     assert (found.before, found.after) == ([], [])
-    assert found.fields[[0, 1, 2, 4]].tolist() == [0, 0, 0, 1]
+    assert found.fields.tolist() == [0, 0, 0, 1], "a, b, the dot, and c with the space before it"
 
 
 def test_a_tokenizer_without_places_is_refused():
