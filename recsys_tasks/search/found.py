@@ -15,7 +15,7 @@ from recsys_tasks.workspace import write_whole
 
 BEST, TRIALS, PICTURE = "best.yaml", "trials.csv", "what_mattered.png"
 # Fewer say nothing about what mattered.
-ENOUGH = 4
+ENOUGH = 10
 
 
 def write_found(folder: Path, study: optuna.Study, space: Space) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
     at the best tenth only, which of twenty trials is two: on known functions it often named the wrong setting.
     """
     scored = _scored(judged(study))
-    if len(scored) < ENOUGH or len({trial.value for trial in scored}) < ENOUGH:
+    if len(scored) < ENOUGH or len({trial.value for trial in scored}) < 2:
         return {}
     forest = optuna.importance.FanovaImportanceEvaluator(seed=0)
     found = optuna.importance.get_param_importances(study, evaluator=forest)

@@ -24,7 +24,7 @@ def draw(file: Path, values: list[float | None], mattered: dict[str, float]) -> 
 
 
 def _draw_trials(axes: Axes, values: list[float | None]) -> None:
-    known = [(number, value) for number, value in enumerate(values, start=1) if value is not None]
+    known = [(number, value) for number, value in enumerate(values) if value is not None]
     axes.set(title="Trials", xlabel="trial", ylabel="gain over the frozen encoder")
     axes.axhline(0.0, color="#bbbbbb", linewidth=0.8)
     if not known:
@@ -35,7 +35,7 @@ def _draw_trials(axes: Axes, values: list[float | None]) -> None:
     axes.step(numbers, np.maximum.accumulate(gains), where="post", color=BEST, label="best so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.1%}")
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="best", frameon=False)
 
 
 def _draw_mattered(axes: Axes, mattered: dict[str, float]) -> None:
