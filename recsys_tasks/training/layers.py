@@ -95,11 +95,12 @@ class SplitEncoder(nn.Module):
         return last
 
     def forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
-        states, vectors, at = self.upper(states, lengths), [], 0
-        for _, count, length in equal_lengths(lengths):
-            block = states[at : at + count * length].view(count, length, -1)
-            vectors.append(pooled(block, self.pooling))
-            at += count * length
+        runs = equal_lengths(lengths)
+        blocks = torch.split(self.upper(states, lengths), [count * length for _, count, length in runs])
+        vectors = [
+            pooled(block.view(count, length, -1), self.pooling)
+            for block, (_, count, length) in zip(blocks, runs, strict=True)
+        ]
         return torch.cat(vectors)
 
     @torch.no_grad()

@@ -147,18 +147,17 @@ def attend(
     scale: float | None = None,
 ) -> Tensor:
     """Attention within each text, (T, D); with fewer heads in keys and values each serves several queries."""
-    mixed, at = [], 0
-    for _, count, length in equal_lengths(lengths):
-        rows = slice(at, at + count * length)
-        q, k, v = (
-            part[rows].view(count, length, -1, head_size).transpose(1, 2)
-            for part in (query_TD, key_TE, value_TE)
-        )
+    runs = equal_lengths(lengths)
+    # Split, not sliced: the gradient of each slice would be a zero array as large as the whole.
+    sizes = [count * length for _, count, length in runs]
+    parts = (torch.split(part, sizes) for part in (query_TD, key_TE, value_TE))
+    mixed = []
+    for (_, count, length), *rows in zip(runs, *parts, strict=True):
+        q, k, v = (part.view(count, length, -1, head_size).transpose(1, 2) for part in rows)
         out = functional.scaled_dot_product_attention(
             q, k, v, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
         )
         mixed.append(out.transpose(1, 2).reshape(count * length, -1))
-        at = rows.stop
     return torch.cat(mixed)
 
 
