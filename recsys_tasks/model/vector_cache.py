@@ -20,7 +20,10 @@ import torch
 from recsys_tasks.model.arrays import Floats, Progress
 from recsys_tasks.model.encoder import TextEncoder, autocast, best_device, weights_hash
 from recsys_tasks.model.pooling import pooling_in
-from recsys_tasks.workspace import code_version
+from recsys_tasks.workspace import code_version, fingerprint_of
+
+# The modules of ``model`` whose code a vector depends on.
+CODE = ("encoder", "linear", "pooling")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class VectorCache:
     @classmethod
     def of(cls, home: Path, weights: Path, max_tokens: int, pooling: str = "auto") -> "VectorCache":
         """The cache of the encoder in folder ``weights``; ``home`` is the folder of all caches."""
-        code = f"{code_version('model/encoder')}{code_version('model/pooling')}"
+        code = fingerprint_of({room: code_version(f"model/{room}") for room in CODE})[:12]
         asked = f"{max_tokens}-{pooling_in(weights, pooling)}"
         return cls(home / f"{weights_hash(weights)}-{asked}-{code}-{number_type(best_device())}")
 

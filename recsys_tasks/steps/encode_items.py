@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 ROOMS = (
     *COMMON,
     "model/encoder",
+    "model/linear",
     "model/pooling",
     "model/vector_cache",
     "model/vectors",

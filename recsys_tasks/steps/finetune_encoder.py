@@ -42,6 +42,7 @@ ROOMS = (
     "model/augment",
     "model/encoder",
     "model/histories",
+    "model/linear",
     "model/losses",
     "model/pooling",
     "model/similarity",
