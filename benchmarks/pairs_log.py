@@ -30,13 +30,13 @@ def write_log(file: Path, rows: int, items: int = ITEMS, seed: int = 1) -> Path:
     rows = round(rows / (1 + TWICE + AGAIN))
     users = max(2, round(rows * USERS_PER_ROW))
     visits = -(-rows // VISIT)
-    user = np.repeat(_zipf(rng, visits, users, 200), VISIT)[:rows]
+    user = np.repeat(zipf(rng, visits, users, 200), VISIT)[:rows]
     pause = rng.integers(1, PAUSE, (visits, VISIT)).cumsum(axis=1).ravel()[:rows]
     at = np.repeat(rng.integers(0, SECONDS - VISIT * PAUSE, visits), VISIT)[:rows] + pause
     log = pl.DataFrame(
         {
             "user": user,
-            "item": _zipf(rng, rows, items, 20),
+            "item": zipf(rng, rows, items, 20),
             "kind": rng.choice(len(KINDS), rows, p=[0.8, 0.12, 0.08]),
             "at": at,
         }
@@ -53,7 +53,7 @@ def write_log(file: Path, rows: int, items: int = ITEMS, seed: int = 1) -> Path:
     return file
 
 
-def _zipf(rng: np.random.Generator, draws: int, count: int, flat: int) -> np.ndarray:
-    """Numbers below ``count``, the n-th with probability ~ 1 / (n + flat)."""
+def zipf(rng: np.random.Generator, draws: int, count: int, flat: int) -> np.ndarray:
+    """Numbers below ``count``, (draws,): the n-th with probability ~ 1 / (n + flat)."""
     until = np.cumsum(1.0 / (np.arange(count) + flat))
     return np.searchsorted(until, rng.random(draws) * until[-1]).clip(max=count - 1)

@@ -6,16 +6,14 @@ Prints {cpu, seconds, peak_mb, digest} as JSON.
 
 import importlib
 import json
-import resource
 import sys
-import time
 import zlib
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from benchmarks.peers.worker_pairs import SEED, Arrays, pandas, polars
+from benchmarks.spent import spent
 
 
 def ours(file: str) -> Arrays:
@@ -39,17 +37,6 @@ def ours(file: str) -> Arrays:
 SYSTEMS = {"ours": ours, "polars": polars, "pandas": pandas}
 
 
-def cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def peak_mb() -> float:
-    """Of this program: getrusage's ru_maxrss would begin with what the harness held when it started the process."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-
-
 def digest(arrays: Arrays) -> dict[str, list[int]]:
     """Length and check sum of every array: equal where every row is."""
     return {
@@ -67,13 +54,7 @@ def digest(arrays: Arrays) -> dict[str, list[int]]:
 def main(system: str, file: str) -> None:
     # Importing is not what is measured.
     importlib.import_module({"ours": "recsys_tasks.pairs.negatives"}.get(system, system))
-    began, spent = time.perf_counter(), cpu_seconds()
-    arrays = SYSTEMS[system](file)
-    cost = {
-        "cpu": cpu_seconds() - spent,
-        "seconds": time.perf_counter() - began,
-        "peak_mb": peak_mb(),
-    }
+    arrays, cost = spent(lambda: SYSTEMS[system](file))
     json.dump({**cost, "digest": digest(arrays)}, sys.stdout)
 
 
