@@ -49,13 +49,13 @@ def run_steps(job: Job) -> FittedNight:
         # A step that makes nothing (the audit) looked at what stands before it.
         made_by, is_old = told.get("artefact", made_by), told.get("reused", is_old)
         spent = {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
-        costs[step] = _remembered(job, f"{step}-{made_by}", is_old, spent)
+        costs[step] = remembered(job, f"{step}-{made_by}", is_old, spent)
         facts[step] = told
         log.info("%s of night %s: %.0f s", step, job.night, costs[step]["seconds"])
     return FittedNight(challenger_refs(job), costs, facts)
 
 
-def _remembered(job: Job, what: str, is_old: bool, cost: dict[str, float]) -> dict[str, float]:
+def remembered(job: Job, what: str, is_old: bool, cost: dict[str, float]) -> dict[str, float]:
     """What a step cost when it was first done; where nothing is known of that, what it cost now."""
     file: Path = job.workspace.home / "costs" / f"{what.replace('/', '_')}.json"
     if is_old and file.exists():

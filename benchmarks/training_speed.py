@@ -92,7 +92,9 @@ def encoding(folder: Path, count: int, repeats: int) -> list[Row]:
     """ratio_encode on distinct titles; ratio_encode_repeated where titles stand as often as the catalogue has them."""
     catalogue = titles.catalogue()
     some = titles.distinct(catalogue)[:count]
-    few = set(some[: count // 4])
+    # Evenly from all: those that stand first are the ones that stand there most often.
+    every = 4 * len(set(catalogue)) // count
+    few = set(sorted(set(catalogue))[::every])
     rows = []
     lists = {"": some, "_repeated": [text for text in catalogue if text in few]}
     for suffix, texts in lists.items():

@@ -160,6 +160,22 @@ class TestFigures:
         assert told["ours", "ratio_encode_repeated"] == 1.5
         assert told["ours", "cpu_ms_text_repeated"] == 4.0
 
+    def test_repeated_titles_stand_as_often_as_the_catalogue_has_them(self, tmp_path, monkeypatch):
+        def run(system, folder, request):
+            asked.append(pl.read_parquet(folder / request["texts"])["text"].to_list())
+            for name in ("ours", "peer"):
+                np.save(folder / f"{name}.npy", np.ones((2, 2)))
+            return found(1.0)
+
+        asked = []
+        monkeypatch.setattr(training_speed, "run", run)
+        training_speed.encoding(tmp_path, 4_000, repeats=1)
+        once, _, repeated, _ = asked
+        assert len(once) == len(set(once)) == 4_000
+        # A quarter of 4,000 titles, and 92,331 products have 20,770.
+        assert len(set(repeated)) == pytest.approx(1_000, rel=0.05)
+        assert len(repeated) / len(set(repeated)) == pytest.approx(92_331 / 20_770, rel=0.3)
+
     def test_a_second_night_differs_in_one_text_of_a_hundred(self, tmp_path, monkeypatch):
         def run(system, folder, request):
             texts = pl.read_parquet(folder / request["texts"])["text"].to_list()

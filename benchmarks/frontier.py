@@ -1,0 +1,158 @@
+"""
+Cheaper encoder training at equal quality: python -m benchmarks.frontier --shop FILE --night DATE --out FILE.json
+
+Every variant is the night's own step `finetune_encoder`, from scratch, on the same data: frozen lower layers, or a
+model of the base's first layers only. The encoder gate's figures are the quality, each variant against its own base,
+whitened; the size is that of the weights, and the cost CPU time (user and system, with the training's own processes).
+Last, what int8 saves in encoding the shop's texts, and how many neighbours it loses.
+"""
+
+import argparse
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.command import finish, homes, shop_parser
+from benchmarks.home import Home, open_home, shop_settings
+from benchmarks.isolated import measured
+from benchmarks.night import remembered
+from benchmarks.smaller import first_layers, int8_figures, weights_mb
+from recsys_tasks.calendar import parse_night
+from recsys_tasks.model.encoder import base_folder
+from recsys_tasks.steps import build_pairs, finetune_encoder
+from recsys_tasks.steps.job import Job
+from recsys_tasks.workspace import write_whole
+
+Row = dict[str, Any]
+BASE = "untuned"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A name and its settings; ``layers`` of the base are left, or all."""
+
+    name: str
+    overrides: tuple[str, ...] = ()
+    layers: int | None = None
+
+
+VARIANTS = (
+    Variant(BASE, ("encoder.enabled=false",)),
+    *(Variant(f"frozen {count}", (f"encoder.frozen_layers={count}",)) for count in (0, 2, 3, 4, 5)),
+    # Half of what is left learns, as half of the six layers does.
+    *(Variant(f"first {count}", (f"encoder.frozen_layers={count // 2}",), count) for count in (2, 3, 4)),
+)
+
+
+def home_of(given: argparse.Namespace, variant: Variant) -> Home:
+    """The shop's home under the variant's settings; a smaller base is made beside it."""
+    settings = shop_settings(given.shop, given.set)
+    overrides = [*given.set, "encoder.every_nights=1", *variant.overrides]
+    if variant.layers is not None:
+        smaller = (
+            homes(given) / "bases" / f"{settings.encoder.base.strip('/').replace('/', '-')}-{variant.layers}"
+        )
+        if not (smaller / "config.json").is_file():
+            first_layers(base_folder(settings.encoder.base), variant.layers, smaller)
+        overrides.append(f"encoder.base={smaller.absolute()}")
+    return open_home(shop_settings(given.shop, overrides), homes(given))
+
+
+def tuned(job: Job) -> dict[str, Any]:
+    """What the step told, with ``cpu``: its CPU seconds when it was made."""
+    build_pairs.run(job)
+    # The base's vectors come from the cache in every variant alike.
+    finetune_encoder.run(_untuned(job))
+    before = _cpu_seconds()
+    facts = finetune_encoder.run(job)
+    spent = {"cpu": _cpu_seconds() - before}
+    return {**facts, **remembered(job, f"frontier-{facts['artefact']}", facts["reused"], spent)}
+
+
+def _untuned(job: Job) -> Job:
+    encoder = job.settings.encoder.model_copy(update={"enabled": False})
+    return replace(job, settings=job.settings.model_copy(update={"encoder": encoder}))
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of the children it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def rows_of(variant: str, facts: dict[str, Any], size_mb: float) -> Iterator[Row]:
+    """A row a figure; what the gate found has its interval."""
+    yield row(variant, "size_mb", size_mb, "MB")
+    yield row(variant, "cpu_seconds", facts["cpu"], "s")
+    for name, metric in (("cold", "Recall@50"), ("warm", "NDCG@10")):
+        # An encoder that was not tuned was not judged.
+        if name in facts:
+            judged = facts[name]
+            yield row(variant, f"{name} {metric}", judged["tuned"], "")
+            yield row(variant, f"{name} {metric} of the base", judged["frozen"], "")
+            interval = {"ci_low": judged["low"], "ci_high": judged["high"]}
+            yield {**row(variant, f"{name} {metric} ahead", judged["difference"], ""), **interval}
+
+
+def row(system: str, metric: str, value: float, unit: str) -> Row:
+    digits = 1 if unit in ("MB", "s") else 4
+    return {
+        "system": system,
+        "metric": metric,
+        "value": round(value, digits),
+        "ci_low": None,
+        "ci_high": None,
+        "unit": unit,
+    }
+
+
+def int8_rows(home: Home, cut: date) -> list[Row]:
+    """Of all texts of the catalogue as of the cut."""
+    encoder = home.settings.encoder
+    texts = home.job(cut).lake.snapshot(home.job(cut).night.as_of).items["text"].unique().sort().to_list()
+    found = measured(int8_figures, base_folder(encoder.base), texts, encoder.max_tokens).result
+    return [
+        row("int8", "ratio_encode", found["cpu_fp32"] / found["cpu_int8"], "x"),
+        row("int8", "kept_neighbours@10", found["kept_neighbours"], ""),
+    ]
+
+
+def measure(given: argparse.Namespace) -> list[Row]:
+    # A night ends where the day behind it begins.
+    cut = parse_night(given.night) + timedelta(days=1)
+    rows: list[Row] = []
+    for variant in VARIANTS:
+        home = home_of(given, variant)
+        with home.alone(cut):
+            facts = measured(tuned, home.job(cut)).result
+        rows += rows_of(variant.name, facts, weights_mb(base_folder(home.settings.encoder.base)))
+        _write(given.out, rows)
+    rows += int8_rows(home_of(given, VARIANTS[0]), cut)
+    _write(given.out, rows)
+    return rows
+
+
+def _write(out: Path, rows: list[Row]) -> None:
+    """After each variant: a run that is cut off has told what it found."""
+    write_whole(out, "[\n" + ",\n".join(json.dumps(one) for one in rows) + "\n]\n")
+
+
+def show(rows: list[Row]) -> None:
+    for one in rows:
+        interval = "" if one["ci_low"] is None else f"[{one['ci_low']:+.4f}, {one['ci_high']:+.4f}]"
+        print(f"{one['system']:12} {one['metric']:30} {one['value']:>10,} {one['unit']:3} {interval}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = shop_parser("frontier", __doc__)
+    parser.add_argument("--night", required=True, help="the night whose encoder is tuned, YYYY-MM-DD")
+    return finish(measure, show, parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
