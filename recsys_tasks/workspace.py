@@ -112,6 +112,16 @@ class Workspace:
     def postgres(self) -> Path:
         return self.home / "postgres"
 
+    @property
+    def checkpoints(self) -> Path:
+        """Trainings that are under way, or were broken off: a folder each, by the fingerprint of what they make."""
+        return self.home / "checkpoints"
+
+    @property
+    def curves(self) -> Path:
+        """What trackers write to files: ``tensorboard --logdir`` shows it."""
+        return self.home / "curves"
+
     def records(self, night: Night) -> Path:
         """What each step of the night reported, one JSON file a step."""
         return self.home / "records" / str(night)

@@ -135,6 +135,7 @@ def settings(encoder: Path, database: str) -> dict[str, object]:
             "sampled_negatives": 32,
             "max_tokens": 16,
             "frozen_layers": 1,
+            "trackers": [],
         },
         "towers": {"dim": 16, "epochs": 3, "warm_epochs": 1, "batch_examples": 64, "negatives": 64},
         "ranker": {"days": 14, "trees": 20, "per_source": 30, "history_items": 40},

@@ -9,6 +9,9 @@ from recsys_tasks.settings.backbone import AdaptSettings, LoraSettings
 from recsys_tasks.settings.contrast import ContrastSettings, InfoNce
 from recsys_tasks.settings.section import Section
 
+# Settings of how a training is run, not of what comes out: artefacts and checkpoints do not depend on them.
+HOW_IT_RUNS = frozenset({"checkpoint_steps", "trackers", "nodes", "rendezvous"})
+
 
 class EncoderSettings(Section):
     enabled: bool = True
@@ -46,6 +49,20 @@ class EncoderSettings(Section):
     """Texts a process holds the activations of at a time, for batches larger than memory; none: the whole batch."""
     cold_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of items held out of training, for the encoder gate's cold slice."""
+    checkpoint_steps: int = Field(default=25, ge=0)
+    """Steps between two checkpoints, from which a retry goes on; 0: none. docs/training.md."""
+    trackers: list[Literal["tensorboard", "wandb", "mlflow"]] = ["tensorboard"]
+    """Who is told loss, gradient and learning rate of every step; [] for nobody."""
+    nodes: PositiveInt = 1
+    """Machines that train together; they share the shop's home (docs/training.md)."""
+    rendezvous: str | None = Field(default=None, pattern=r"^[^\s:]+:\d+$")
+    """HOST:PORT of the first of several machines, where the others find it."""
+
+    @model_validator(mode="after")
+    def _nodes_meet_somewhere(self) -> "EncoderSettings":
+        if self.nodes > 1 and self.rendezvous is None:
+            raise ValueError("several nodes need rendezvous: HOST:PORT of the first of them")
+        return self
 
     @model_validator(mode="after")
     def _what_is_said_is_used(self) -> "EncoderSettings":

@@ -17,14 +17,17 @@ from recsys_tasks.model.encoder import TextEncoder, base_folder, model_files, we
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.settings.encoder import HOW_IT_RUNS
 from recsys_tasks.steps.encoder_ground import Ground, gate_trial, separators, training_data
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on, standing
 from recsys_tasks.steps.rooms import COMMON
-from recsys_tasks.training import finetune, job_folder
+from recsys_tasks.training import finetune, job_folder, trackers
 from recsys_tasks.training.adaptation import read_adaptation
+from recsys_tasks.training.checkpoints import prune
 from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
 from recsys_tasks.training.launch import launch
+from recsys_tasks.training.nodes import Nodes, announced
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ ROOMS = (
     "steps/encoder_ground",
     "steps/finetune_encoder",
     "training/adaptation",
+    "training/checkpoints",
     "training/encoder_data",
     "training/encoding",
     "training/encoder_steps",
@@ -62,6 +66,7 @@ ROOMS = (
     "training/masked_tokens",
     "training/minimise",
     "training/objectives",
+    "training/optimisation",
     "training/packed",
     "training/pair_steps",
     "training/processes",
@@ -97,7 +102,7 @@ def run(job: Job) -> Facts:
             "warm": None if warm is None else warm.ref,
         },
         settings={
-            **job.settings.encoder.model_dump(mode="json", exclude={"every_nights", "base"}),
+            **job.settings.encoder.model_dump(mode="json", exclude={"every_nights", "base", *HOW_IT_RUNS}),
             "event_weights": job.settings.event_weights,
             "target_events": job.settings.target_events,
         },
@@ -108,6 +113,8 @@ def run(job: Job) -> Facts:
         if draft.is_new:
             _make(job, draft, base, warm, pairs.path)
         metrics = draft.metrics if draft.is_new else draft.artefact.metrics
+    # Only now: what fails until the artefact is there goes on from them.
+    shutil.rmtree(_checkpoints(job, draft), ignore_errors=True)
     log.info("encoder %s", metrics["why"])
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **metrics}
 
@@ -172,7 +179,13 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
     scratch = draft.path / "training"
     facts: Facts = {"kept": False, "why": "the base as it is: encoder.enabled is false"}
     if job.settings.encoder.enabled:
-        facts = _tune(job, snapshot, base, warm, pairs, scratch)
+        trackers.require(job.settings.encoder.trackers)
+        prune(job.workspace.checkpoints, keep=draft.fingerprint)
+        places = job_folder.Places(
+            checkpoints=str(_checkpoints(job, draft)),
+            curves=str(job.workspace.curves / f"{job.night}-{draft.fingerprint}"),
+        )
+        facts = _tune(job, snapshot, base, warm, pairs, scratch, places)
     if facts["kept"]:
         _copy_model(scratch / job_folder.MODEL, draft.path / MODEL)
         Whitening.load(scratch / job_folder.PROJECTION).save(draft.path / WHITENING)
@@ -188,8 +201,19 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
     draft.metrics.update(facts)
 
 
+def _checkpoints(job: Job, draft: Draft) -> Path:
+    """Outside of the draft, which is thrown away where the training fails."""
+    return job.workspace.checkpoints / draft.fingerprint
+
+
 def _tune(
-    job: Job, snapshot: Snapshot, base: Path, warm: Artefact | None, pairs: Path, scratch: Path
+    job: Job,
+    snapshot: Snapshot,
+    base: Path,
+    warm: Artefact | None,
+    pairs: Path,
+    scratch: Path,
+    places: job_folder.Places,
 ) -> Facts:
     """Train in ``scratch`` and put the result before the encoder gate: the decision and its figures."""
     settings, seed = job.settings.encoder, job.settings.seed
@@ -225,8 +249,11 @@ def _tune(
         data,
         start_vectors=frozen if start == base and asked.adapt is None else None,
         separators=separators(job, settings),
+        places=places,
     )
-    launch(finetune.__name__, scratch)
+    nodes = Nodes(count=settings.nodes, endpoint=settings.rendezvous or "")
+    with announced(job.workspace.home, nodes, finetune.__name__, scratch):
+        launch(finetune.__name__, scratch, nodes=nodes)
     tuned, adaptation = job_folder.read_vectors(scratch), read_adaptation(scratch)
     trial = gate_trial(job, ground)
     projected = Whitening.load(scratch / job_folder.PROJECTION).apply(tuned)

@@ -59,7 +59,7 @@ class HistorySteps:
         from stale ones. The shopper's own texts are masked; all positives of the example that are candidates count.
         """
         generator = np.random.default_rng([self.seed, step])
-        rows = (np.arange(self.positives) + step * self.positives) % len(self.data.example_user)
+        rows = self._rows(step)
         codes = np.union1d(self._one_positive_each(rows, generator), self._sample(generator))
         candidates_CD = self.projection(encode(codes))
         logits_BC = self.projection.log_scale.exp() * self._anchors(rows) @ candidates_CD.T
@@ -73,6 +73,13 @@ class HistorySteps:
             self._held(codes, self.data.positive_text, starts[rows], starts[rows + 1]),
             self._own(codes, self.data.example_user[rows], self._ends[rows]),
         )
+
+    def positives_of(self, step: int) -> Positions:
+        """The texts that the shoppers of a step took, one a shopper."""
+        return self._one_positive_each(self._rows(step), np.random.default_rng([self.seed, step]))
+
+    def _rows(self, step: int) -> Positions:
+        return (np.arange(self.positives) + step * self.positives) % len(self.data.example_user)
 
     def _one_positive_each(self, rows: Positions, generator: np.random.Generator) -> Positions:
         begins, ends = self.data.positive_start[rows], self.data.positive_start[rows + 1]

@@ -10,8 +10,8 @@ share of the batch's texts and all see all vectors, so any number of processes f
 
 import json
 import logging
-import os
-import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.adaptation import adapted
+from recsys_tasks.training.batch_names import named_pairs, named_texts
+from recsys_tasks.training.checkpoints import Checkpoints
 from recsys_tasks.training.encoder_data import EncoderData
 from recsys_tasks.training.encoder_steps import Encode, HistorySteps
 from recsys_tasks.training.encoding import encode, encode_all
@@ -40,19 +42,22 @@ from recsys_tasks.training.job_folder import (
     START,
     TEXTS,
     VECTORS,
+    read_places,
+    request_of,
     write_report,
 )
 from recsys_tasks.training.layers import SplitEncoder, States
 from recsys_tasks.training.lora import adapters
-from recsys_tasks.training.minimise import minimise
+from recsys_tasks.training.memory import advice, what_to_lower
+from recsys_tasks.training.minimise import UNATTENDED, Care, minimise
 from recsys_tasks.training.objectives.momentum import follow
 from recsys_tasks.training.objectives.objective import Objective
 from recsys_tasks.training.pair_steps import PairSteps
-from recsys_tasks.training.parent import die_with_parent
 from recsys_tasks.training.processes import Processes
 from recsys_tasks.training.projection import Bank, Projection
 from recsys_tasks.training.view_steps import ViewSteps
 from recsys_tasks.training.views import Views
+from recsys_tasks.training.worker import work
 
 log = logging.getLogger("finetune")
 
@@ -60,9 +65,10 @@ SCALAR_LEARNING_RATE = 1e-2
 
 
 def main(folder: Path) -> None:
-    processes = Processes.join(folder)
     job = json.loads((folder / JOB).read_text(encoding="utf-8"))
     settings = EncoderSettings(**job["settings"])
+    places = read_places(folder)
+    processes = Processes.join(folder, settings.trackers if places.curves else (), Path(places.curves))
     texts = pl.read_parquet(folder / TEXTS)["text"].to_list()
     torch.manual_seed(job["seed"])
     data = EncoderData.load(folder / DATA)
@@ -80,18 +86,26 @@ def main(folder: Path) -> None:
         states.lengths.sum(),
         settings.frozen_layers,
     )
-    states.keep(progress_lines(log, "texts through the frozen layers"))
-    known = folder / START
-    start = load_file(known)["start"] if known.is_file() else encode_all(split, states, processes.device)
+    with advice("encoding all texts", f"lower encoder.max_tokens (now {settings.max_tokens})"):
+        states.keep(progress_lines(log, "texts through the frozen layers"))
+        known = folder / START
+        start = load_file(known)["start"] if known.is_file() else encode_all(split, states, processes.device)
     log.info("%d steps of %d texts (%s)", settings.steps, settings.batch_texts, settings.objective)
     views = None
     if settings.objective == "views":
         read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"])
         views = Views(read, settings.augment)
-    with adapters(split, settings.lora):
-        losses, similarity = fit_encoder(data, settings, start, split, states, processes, job["seed"], views)
-    tuned = encode_all(split, states, processes.device)
-    projection = fit_projection(data, settings, tuned, job["seed"])
+    checkpoints = Checkpoints(Path(places.checkpoints), request_of(folder), settings.checkpoint_steps)
+    care = Care(checkpoints=checkpoints if places.checkpoints else Checkpoints(), track=processes.track)
+    with advice("tuning the encoder", what_to_lower(settings)):
+        with adapters(split, settings.lora):
+            losses, similarity = fit_encoder(
+                data, settings, start, split, states, processes, job["seed"], views, care, texts
+            )
+        tuned = encode_all(split, states, processes.device)
+    fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
+    with advice("training the projection", fewer):
+        projection = fit_projection(data, settings, tuned, job["seed"])
     if processes.rank == 0:
         encoder.save(folder / MODEL)
         projection.save(folder / PROJECTION)
@@ -111,6 +125,8 @@ def fit_encoder(
     processes: Processes,
     seed: int,
     views: Views | None = None,
+    care: Care = UNATTENDED,
+    texts: Sequence[str] = (),
 ) -> tuple[list[float], TextSimilarity | None]:
     """
     Train the upper layers: the loss of each step, and what texts were compared by where that is not the cosine.
@@ -143,7 +159,11 @@ def fit_encoder(
             sampled=settings.batch_texts // 2,
             seed=seed,
         )
-        return minimise(lambda step: history.loss(step, fresh), groups, settings.steps, processes), None
+        care = replace(care, batch_of=lambda step: named_texts(texts, history.positives_of(step)))
+        losses = minimise(
+            lambda step: history.loss(step, fresh), groups, settings.steps, processes, care=care
+        )
+        return losses, None
     pairs = (
         PairSteps(data, settings, projection, bank, seed)
         if views is None
@@ -159,8 +179,13 @@ def fit_encoder(
             follow(twin.learning, split.learning, momentum)
         pairs.objective.after_step()
 
+    care = replace(
+        care,
+        remembered={"objective": pairs.objective, **({} if twin is split else {"slow": twin.learning})},
+        batch_of=lambda step: named_pairs(texts, *pairs.pairs_of(step)),
+    )
     losses = minimise(
-        lambda step: pairs.loss(step, fresh, slow), groups, settings.steps, processes, after_step
+        lambda step: pairs.loss(step, fresh, slow), groups, settings.steps, processes, after_step, care
     )
     return losses, pairs.compared_by()
 
@@ -214,7 +239,4 @@ def _tensor(vectors: Floats, device: str) -> Tensor:
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    if os.environ.get("RANK", "0") == "0":
-        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
-    main(Path(sys.argv[1]))
+    work(main)

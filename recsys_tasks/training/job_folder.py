@@ -1,5 +1,6 @@
 """The folder between a step and a training process: what is asked, and what comes back."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from recsys_tasks.model.arrays import Floats
 from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.settings.encoder import HOW_IT_RUNS
 from recsys_tasks.training.encoder_data import EncoderData
 
 MODEL = "tuned"
@@ -23,6 +25,7 @@ REPORT = "report.json"
 JOB = "job.json"
 TEXTS = "texts.parquet"
 DATA = "data.safetensors"
+PLACES = "places.json"
 # First and last loss are means over this many steps: single batches scatter more than training moves them.
 LOSS_STEPS = 10
 
@@ -37,6 +40,14 @@ class Report:
     texts: int
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a training puts what outlives its folder; an empty path: nowhere."""
+
+    checkpoints: str = ""
+    curves: str = ""
+
+
 def write_job(
     folder: Path,
     model: Path,
@@ -46,6 +57,7 @@ def write_job(
     data: EncoderData,
     start_vectors: Floats | None = None,
     separators: Sequence[str] = (),
+    places: Places | None = None,
 ) -> None:
     """
     What ``main`` reads. ``start_vectors``: the model's raw vectors of all texts, where they are known already;
@@ -61,8 +73,25 @@ def write_job(
     (folder / JOB).write_text(json.dumps(job, indent=2), encoding="utf-8")
     pl.DataFrame({"text": texts}).write_parquet(folder / TEXTS)
     data.save(folder / DATA)
+    (folder / PLACES).write_text(json.dumps(asdict(places or Places())), encoding="utf-8")
     if start_vectors is not None:
         save_file({"start": np.ascontiguousarray(start_vectors)}, folder / START)
+
+
+def read_places(folder: Path) -> Places:
+    return Places(**json.loads((folder / PLACES).read_text(encoding="utf-8")))
+
+
+def request_of(folder: Path) -> str:
+    """64 hex digits of all that decides what the training gives; how it is run has no part in them."""
+    job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    decides = {name: value for name, value in job["settings"].items() if name not in HOW_IT_RUNS}
+    digest = hashlib.sha256(json.dumps({**job, "settings": decides}, sort_keys=True).encode())
+    for name in (TEXTS, DATA, START):
+        if (folder / name).is_file():
+            with (folder / name).open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
 
 
 def read_report(folder: Path) -> Report:

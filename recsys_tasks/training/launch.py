@@ -3,8 +3,8 @@ Run a training module under torchrun, as a process group of its own, for as long
 
 The training gets its own session, so that Ctrl-C reaches only us and we decide how it ends. Four ways out, each
 ends all of its processes: it finishes; we raise; SIGTERM reaches us (Airflow kills a task); we are killed outright,
-and the kernel tells torchrun and its workers (see ``die_with_parent``). Nothing listens on a network:
-rendezvous is a file.
+and the kernel tells torchrun and its workers (see ``die_with_parent``). On one machine nothing listens on a network:
+rendezvous is a file. Several nodes meet at the first one's address (``nodes``).
 """
 
 import logging
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.training.nodes import Nodes
 
 log = logging.getLogger(__name__)
 
@@ -28,27 +30,30 @@ PACKAGE_PARENT = Path(__file__).parents[2]
 # Airflow grants a task five seconds between SIGTERM and SIGKILL.
 GRACE_SECONDS = 2.0
 LAST_LINES = 15
+ALONE = Nodes()
 
 
-def launch(module: str, folder: Path, processes: int | None = None) -> None:
+def launch(module: str, folder: Path, processes: int | None = None, nodes: Nodes = ALONE) -> None:
     """
     Run ``python -m module folder`` in ``processes`` workers (one a GPU, or one) and log its lines as they come.
+
+    Of several ``nodes`` this starts the workers of one; ``folder`` is one that all of them see.
 
     Raises TrainingFailed with the last lines where it ends with an error.
     """
     with tempfile.TemporaryDirectory(prefix="rendezvous-") as meeting:
-        command = _command(module, folder, processes or _gpus() or 1, Path(meeting) / "store")
-        with _started(command) as process, _ended_with_us(process):
+        command = _command(module, folder, processes or _gpus() or 1, _rendezvous(nodes, Path(meeting)))
+        with _started(command, _environment(nodes)) as process, _ended_with_us(process):
             last = _stream(process)
             code = process.wait()
     if code != 0:
         raise TrainingFailed(f"{module} ended with exit code {code}; its last lines:\n" + "\n".join(last))
 
 
-def _started(command: list[str]) -> subprocess.Popen[str]:
+def _started(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
-        env=_environment(),
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -57,13 +62,30 @@ def _started(command: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def _command(module: str, folder: Path, processes: int, store: Path) -> list[str]:
+def _command(module: str, folder: Path, processes: int, rendezvous: list[str]) -> list[str]:
     torchrun = [sys.executable, "-m", "recsys_tasks.training.torchrun", str(os.getpid())]
-    meeting = ["--rdzv-backend=c10d", "--rdzv-conf=store_type=file", f"--rdzv-endpoint={store}"]
-    return [*torchrun, *meeting, "--nnodes=1", f"--nproc-per-node={processes}", "-m", module, str(folder)]
+    return [*torchrun, *rendezvous, f"--nproc-per-node={processes}", "-m", module, str(folder)]
 
 
-def _environment() -> dict[str, str]:
+def _rendezvous(nodes: Nodes, meeting: Path) -> list[str]:
+    """How torchrun finds the others."""
+    if nodes.count > 1:
+        host, _, port = nodes.endpoint.rpartition(":")
+        numbers = [f"--nnodes={nodes.count}", f"--node-rank={nodes.rank}"]
+        return [*numbers, f"--master-addr={host}", f"--master-port={port}"]
+    # A name of its own: in the folder of a training that was killed its old meeting may still lie.
+    name = f"--rdzv-id={uuid.uuid4().hex}"
+    store = ["--rdzv-conf=store_type=file", f"--rdzv-endpoint={meeting / 'store'}"]
+    return ["--nnodes=1", "--rdzv-backend=c10d", *store, name]
+
+
+def _environment(nodes: Nodes) -> dict[str, str]:
+    # On one machine workers meet in a file and talk over loopback only.
+    inside = {
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
+    }
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")])),
@@ -72,10 +94,7 @@ def _environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         # Waiting threads must not spin where cores are shared.
         "OMP_WAIT_POLICY": "PASSIVE",
-        # Workers meet in a file and talk over loopback only.
-        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "NCCL_SOCKET_IFNAME": "lo",
+        **(inside if nodes.count == 1 else {}),
     }
 
 

@@ -1,15 +1,19 @@
-"""The loop under every encoder training: AdamW over a number of steps, watched."""
+"""The loop under every encoder training: AdamW over a number of steps, watched, and resumed where it was broken off."""
 
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.training.checkpoints import Checkpoints
+from recsys_tasks.training.optimisation import Optimisation
 from recsys_tasks.training.processes import Processes
 
 log = logging.getLogger("finetune")
@@ -20,39 +24,82 @@ WARM_UP_STEPS = 50
 STEPS_BETWEEN_LINES = 10
 
 
+@dataclass(frozen=True, kw_only=True)
+class Care:
+    """What a long training has around its steps; a short one needs none of it."""
+
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    remembered: Mapping[str, nn.Module] = field(default_factory=dict)
+    """Modules that change with the steps beside the parameters: kept in the checkpoints."""
+    batch_of: Callable[[int], str] = lambda step: "its texts are not named"
+    """What a step learns from, in words, for the message of a step that failed."""
+    track: Callable[[int, dict[str, float]], None] = lambda step, figures: None
+    """Told (step, figures) after every step."""
+
+
+UNATTENDED = Care()
+
+
 def minimise(
     loss_of: Callable[[int], Tensor],
     groups: list[dict[str, Any]],
     steps: int,
     processes: Processes,
     after_step: Callable[[], None] = lambda: None,
+    care: Care = Care(),
 ) -> list[float]:
-    """AdamW over all steps; the loss of each. Raises TrainingFailed, before the step, where a loss is not finite."""
-    optimizer = torch.optim.AdamW(groups)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
-    parameters = [parameter for group in groups for parameter in group["params"]]
-    losses: list[float] = []
-    began = time.monotonic()
-    for step in range(steps):
+    """
+    AdamW over all steps; the loss of each.
+
+    Goes on from the newest checkpoint of ``care``, if there is one; the result is that of an unbroken run, bit for bit.
+    Raises TrainingFailed, before the optimiser moves, where a loss or its gradient is not finite.
+    """
+    run = Optimisation(groups, lambda step: rate(step, steps), care.remembered)
+    _resume(run, care.checkpoints, steps)
+    began, first = time.monotonic(), len(run.losses)
+    for step in range(first, steps):
         loss = loss_of(step)
-        if not torch.isfinite(loss):
-            raise TrainingFailed(f"step {step}: the loss is {loss.item()}; lower encoder.learning_rate")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        processes.average(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
-        optimizer.step()
-        schedule.step()
+        run.backward(loss)
+        processes.average(run.parameters)
+        norm = torch.nn.utils.clip_grad_norm_(run.parameters, CLIP)
+        # One look at the device for both.
+        loss_value, norm_value = torch.stack([loss.detach().float(), norm.detach().float()]).tolist()
+        _stop_if_not_finite(step, loss_value, norm_value, care)
+        figures = {"loss": loss_value, "gradient_norm": norm_value, "learning_rate": run.learning_rate}
+        run.step()
         after_step()
-        losses.append(loss.item())
+        run.losses.append(loss_value)
+        care.track(step, figures)
+        if processes.rank == 0 and care.checkpoints.due(step + 1, steps):
+            care.checkpoints.save(step + 1, run.state())
         if (step + 1) % STEPS_BETWEEN_LINES == 0:
-            pace = (time.monotonic() - began) / (step + 1)
-            recent = float(np.mean(losses[-STEPS_BETWEEN_LINES:]))
-            log.info("step %d of %d: loss %.4f, %.2f s a step", step + 1, steps, recent, pace)
-    return losses
+            _tell(step + 1, steps, run.losses, (time.monotonic() - began) / (step + 1 - first))
+    return run.losses
 
 
 def rate(step: int, steps: int) -> float:
     """The share of the learning rate: up in a straight line, then down to zero at the last step."""
     warm_up = max(1.0, min(WARM_UP_STEPS, WARM_UP_SHARE * steps))
     return min((step + 1) / warm_up, (steps - step) / max(1.0, steps - warm_up), 1.0)
+
+
+def _resume(run: Optimisation, checkpoints: Checkpoints, steps: int) -> None:
+    kept = checkpoints.newest()
+    if kept is not None:
+        run.restore(kept)
+        log.info("resuming behind step %d of %d: an earlier process was broken off", len(run.losses), steps)
+
+
+def _stop_if_not_finite(step: int, loss: float, norm: float, care: Care) -> None:
+    if math.isfinite(loss) and math.isfinite(norm):
+        return
+    what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+    raise TrainingFailed(
+        f"step {step}: {what}; the optimiser did not move. The batch: {care.batch_of(step)}. "
+        "Lower encoder.learning_rate, or raise encoder.temperature; if it is always this batch, look at its texts"
+    )
+
+
+def _tell(done: int, steps: int, losses: list[float], pace: float) -> None:
+    recent = float(np.mean(losses[-STEPS_BETWEEN_LINES:]))
+    log.info("step %d of %d: loss %.4f, %.2f s a step", done, steps, recent, pace)

@@ -57,6 +57,14 @@ class PairSteps:
         generator = np.random.default_rng([self.seed, step])
         return self.objective.loss(self._batch(generator, encode, slow))
 
+    def pairs_of(self, step: int) -> tuple[Positions, Positions]:
+        """The anchors and the positives of a step."""
+        rows = self._rows(np.random.default_rng([self.seed, step]))
+        return self.data.pair_anchor[rows], self.data.pair_positive[rows]
+
+    def _rows(self, generator: np.random.Generator) -> Positions:
+        return generator.integers(0, len(self.data.pair_anchor), size=self.pairs)
+
     def compared_by(self) -> TextSimilarity | None:
         """What texts were compared by, over raw vectors; none for cosine, which the whitening stands for."""
         similarity = self.objective.similarity
@@ -75,7 +83,7 @@ class PairSteps:
 
     def _batch(self, generator: np.random.Generator, encode: Encode, slow: Encode) -> PairBatch:
         data = self.data
-        rows = generator.integers(0, len(data.pair_anchor), size=self.pairs)
+        rows = self._rows(generator)
         anchor, positive = data.pair_anchor[rows], data.pair_positive[rows]
         negative = np.unique(data.pair_negative[rows])
         negative = negative[negative >= 0]

@@ -1,9 +1,10 @@
-"""The processes of one training: who am I, and how work and gradients are shared."""
+"""The processes of one training: who am I, how work and gradients are shared, and who keeps the curves."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,34 +12,58 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from recsys_tasks.model.arrays import Positions
+from recsys_tasks.model.encoder import takes_bf16
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all of them; alone, nothing is communicated."""
+    """
+    This process among all of them; alone, nothing is communicated.
+
+    Accelerate finds the device and the other processes and keeps the trackers. What is shared is ours: its wrapper
+    (DDP) would average losses of parts of a batch, and a contrastive loss is one of the whole batch.
+    """
 
     rank: int = 0
     world: int = 1
     device: str = "cpu"
+    accelerator: Any = None
 
     @classmethod
-    def join(cls, folder: Path) -> "Processes":
-        """Read what torchrun says, and meet the others through a file in ``folder`` (nothing listens on a network)."""
-        rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    def join(cls, folder: Path, trackers: Sequence[str] = (), curves: Path | None = None) -> "Processes":
+        """
+        Read what torchrun says and meet the others: on one machine through a file in ``folder``, where nothing listens
+        on a network; on several nodes at the first one's address.
+
+        ``trackers`` of Accelerate are told by ``track``; those that write files do so in ``curves``.
+        """
+        from accelerate import Accelerator
+
         gpu = torch.cuda.is_available()
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu else "cpu"
         if gpu:
-            torch.cuda.set_device(device)
-        if world > 1:
-            meeting = folder / f"meeting-{os.environ.get('TORCHELASTIC_RUN_ID', 'once')}"
-            dist.init_process_group(
-                "nccl" if gpu else "gloo", init_method=f"file://{meeting}", rank=rank, world_size=world
-            )
-        return cls(rank, world, device)
+            torch.cuda.set_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+        accelerator = Accelerator(
+            cpu=not gpu,
+            # The same rule as for every text that is encoded later.
+            mixed_precision="bf16" if takes_bf16("cuda" if gpu else "cpu") else "no",
+            kwargs_handlers=_meeting(folder, gpu),
+            log_with=list(trackers) or None,
+            project_dir=curves,
+        )
+        if trackers and curves is not None:
+            own = {"wandb": {"name": curves.name}, "mlflow": {"run_name": curves.name}}
+            accelerator.init_trackers("encoder", init_kwargs=own)
+        return cls(accelerator.process_index, accelerator.num_processes, str(accelerator.device), accelerator)
 
     def leave(self) -> None:
-        if self.world > 1:
-            dist.destroy_process_group()
+        """End the trackers and the meeting."""
+        if self.accelerator is not None:
+            self.accelerator.end_training()
+
+    def track(self, step: int, figures: dict[str, float]) -> None:
+        """Tell the trackers; only the first process does."""
+        if self.accelerator is not None:
+            self.accelerator.log(figures, step=step)
 
     def wait(self) -> None:
         """Until every process is here."""
@@ -69,3 +94,18 @@ class Processes:
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
                 parameter.grad /= self.world
+
+
+def _meeting(folder: Path, gpu: bool) -> list[Any]:
+    """How Accelerate is to make the process group, where there is one."""
+    rank, world = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    alone = world == "1" and not (gpu and "LOCAL_RANK" in os.environ)
+    on_several_nodes = os.environ.get("GROUP_WORLD_SIZE", "1") != "1"
+    if alone or on_several_nodes:
+        return []
+    from accelerate.utils import InitProcessGroupKwargs
+
+    file = f"file://{folder.absolute()}/meeting-{os.environ.get('TORCHELASTIC_RUN_ID', 'once')}"
+    # On CPUs Accelerate hands rank and size over itself; for GPUs the address has to tell.
+    address = f"{file}?rank={rank}&world_size={world}" if gpu else file
+    return [InitProcessGroupKwargs(backend="nccl" if gpu else "gloo", init_method=address)]

@@ -1,5 +1,6 @@
 """``torchrun`` that dies with the process that started it: ``python -m ...torchrun PARENT_PID ARGUMENTS``."""
 
+import signal
 import sys
 
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -7,10 +8,18 @@ from torch.distributed.run import main
 
 from recsys_tasks.training.parent import die_with_parent
 
+# A worker that is killed outright has no last word.
+KILLED = (
+    "a worker ended by SIGKILL: so the kernel ends processes where the machine is out of memory (dmesg tells); "
+    "lower encoder.batch_texts or encoder.max_tokens, or raise encoder.frozen_layers"
+)
+
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
     try:
         main(sys.argv[2:])
-    except ChildFailedError:
+    except ChildFailedError as failed:
         # The worker has printed why; torchrun's own report of twenty lines would push that out of the message.
+        if any(worker.exitcode == -signal.SIGKILL for worker in failed.failures.values()):
+            sys.stdout.write(KILLED + "\n")
         sys.exit(1)

@@ -34,9 +34,23 @@ def encoder_job(folder: Path, **changes: object) -> EncoderJob:
     """A job on an encoder night whose pairs are made; ``changes`` go into the encoder's settings."""
     small = small_job(folder / "shop")
     base = tiny_encoder(folder / "tiny")
-    sizes = {"steps": 3, "projection_steps": 2, "batch_texts": 8, "sampled_negatives": 8, "frozen_layers": 1}
+    sizes = {
+        "steps": 3,
+        "projection_steps": 2,
+        "batch_texts": 8,
+        "sampled_negatives": 8,
+        "frozen_layers": 1,
+    }
     encoder = EncoderSettings(
-        **{"base": str(base), "max_tokens": 16, "every_nights": 1, "cold_share": 0.2, **sizes, **changes}
+        **{
+            "base": str(base),
+            "max_tokens": 16,
+            "every_nights": 1,
+            "cold_share": 0.2,
+            "trackers": [],
+            **sizes,
+            **changes,
+        }
     )
     job = EncoderJob(small.workspace, small.lake, EncoderShop(encoder=encoder))
     build_pairs.run(job)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from transformers import AutoModel, AutoTokenizer
 
-from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.errors import MissingArtefact, TrainingFailed
 from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
 from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.model.vector_cache import VectorCache
@@ -15,6 +15,7 @@ from recsys_tasks.steps import finetune_encoder
 from recsys_tasks.steps.finetune_encoder import MODEL, REFUSED, WHITENING, encoder_for, run
 from recsys_tasks.steps.job import Options
 from recsys_tasks.training import finetune, job_folder
+from recsys_tasks.training.optimisation import Optimisation
 from tests.steps.encoder_night import EncoderJob, encoder_job, later
 from tests.tiny_encoder import tiny_encoder
 
@@ -23,7 +24,7 @@ HIGHER, SAME = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10), Slice(0.1, 0.1, 0.0, 0.0, 0
 
 @pytest.fixture(autouse=True)
 def training_in_this_process(monkeypatch):
-    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder: finetune.main(folder))
+    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder, nodes: finetune.main(folder))
 
 
 def decide(monkeypatch, *, kept):
@@ -203,10 +204,39 @@ def test_an_encoder_that_was_refused_is_no_start(job, monkeypatch):
 
 def test_where_tuning_is_switched_off_the_whitened_base_is_the_encoder(tmp_path, monkeypatch):
     job = encoder_job(tmp_path, enabled=False)
-    monkeypatch.setattr(finetune_encoder, "launch", lambda *_: pytest.fail("nothing is to be trained"))
+    monkeypatch.setattr(
+        finetune_encoder, "launch", lambda *_, **_nodes: pytest.fail("nothing is to be trained")
+    )
     facts = run(job)
     assert not facts["kept"]
     assert weights_hash(folder_of(job, facts) / MODEL) == base_hash(job)
+
+
+def test_a_training_that_failed_goes_on_in_the_next_try_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    whole, seen, breaks = Optimisation.step, [], [2]
+
+    def step(run):
+        seen.append(len(run.losses))
+        if breaks and len(run.losses) == breaks[0]:
+            breaks.clear()
+            raise TrainingFailed("the machine was taken away")
+        whole(run)
+
+    monkeypatch.setattr(Optimisation, "step", step)
+    job = encoder_job(tmp_path / "broken", checkpoint_steps=1)
+    with pytest.raises(TrainingFailed, match="taken away"):
+        run(job)
+    (kept,) = job.workspace.checkpoints.iterdir()
+    assert sorted(file.name for file in kept.iterdir()) == [
+        "step-000000001.safetensors",
+        "step-000000002.safetensors",
+    ]
+    facts = run(job)
+    assert seen[:5] == [0, 1, 2, 2, 0], "the third step again, then the projection's"
+    assert list(job.workspace.checkpoints.iterdir()) == []
+    unbroken = encoder_job(tmp_path / "unbroken", checkpoint_steps=0)
+    assert _tuned_weights(job) == _tuned_weights(unbroken)
+    assert facts["artefact"].split("/")[2] == run(unbroken)["artefact"].split("/")[2]
 
 
 def test_pairs_are_the_other_objective(tmp_path):

@@ -5,42 +5,18 @@ from transformers import AutoModel, AutoTokenizer
 
 from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training import encoding, finetune, job_folder, minimise
-from recsys_tasks.training.encoder_data import encoder_data, held_out, known_texts
+from recsys_tasks.training.encoder_data import held_out
 from recsys_tasks.training.launch import launch
 from tests.tiny_decoder import tiny_decoder
 from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
-from tests.training.text_shop import CUT, WEIGHTS
+from tests.training.encoder_job import job
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     return tiny_encoder(tmp_path_factory.mktemp("tiny"), words=text_shop.WORDS)
-
-
-def settings_of(base, **changes):
-    sizes = {
-        "steps": 30,
-        "batch_texts": 16,
-        "sampled_negatives": 16,
-        "projection_steps": 5,
-        "frozen_layers": 1,
-        "learning_rate": 1e-3,
-    }
-    return EncoderSettings(base=str(base), max_tokens=16, **{**sizes, **changes})
-
-
-def job(folder, base, start_vectors=None, **changes):
-    settings = settings_of(base, **changes)
-    source = text_shop.source(with_pairs=settings.objective == "pairs")
-    texts = known_texts(source.events, CUT, WEIGHTS)
-    data = encoder_data(
-        source, texts, held_out(texts, 0.2, 1), cut=CUT, weights=WEIGHTS, examples=100, seed=1
-    )
-    job_folder.write_job(folder, base, settings, 1, texts, data, start_vectors)
-    return folder, texts
 
 
 @pytest.fixture(scope="module")

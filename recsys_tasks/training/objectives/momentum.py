@@ -1,5 +1,7 @@
 """Objectives with a slow copy of the encoder: MoCo, whose copy fills a queue, and BYOL, which needs no negatives."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -68,6 +70,16 @@ class Moco(Objective):
         masked_BC[:, 1:] = batch.hidden(self.queue.texts)
         logits_BC = self.temperature(similarities_BC, similarities_BC[:, 0])
         return multi_positive(logits_BC, own_BC, masked_BC)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The queue, for ``state_dict``."""
+        return {"texts": self.queue.texts, "vectors": self.queue.vectors_QD}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        vectors_QD, now_QD = state["vectors"], self.queue.vectors_QD
+        if vectors_QD is not None and now_QD is not None:
+            vectors_QD = vectors_QD.to(now_QD)
+        self.queue.texts, self.queue.vectors_QD = state["texts"], vectors_QD
 
     def after_step(self) -> None:
         if self._keys is not None:

@@ -1,0 +1,29 @@
+"""What a step learned from, in words short enough for an error message."""
+
+from collections.abc import Sequence
+
+from recsys_tasks.model.arrays import Positions
+
+SHOWN = 4
+LETTERS = 40
+
+
+def named_texts(texts: Sequence[str], codes: Positions) -> str:
+    """The first SHOWN of the texts, shortened, and how many more there are."""
+    return _some([_short(texts[code]) for code in codes[:SHOWN]], len(codes), "texts")
+
+
+def named_pairs(texts: Sequence[str], anchors: Positions, positives: Positions) -> str:
+    """The first SHOWN of the pairs, both texts shortened, and how many more there are."""
+    both = zip(anchors[:SHOWN], positives[:SHOWN], strict=True)
+    shown = [f"{_short(texts[anchor])} -> {_short(texts[positive])}" for anchor, positive in both]
+    return _some(shown, len(anchors), "pairs")
+
+
+def _some(shown: list[str], count: int, what: str) -> str:
+    more = f" and {count - len(shown)} more {what}" if count > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= LETTERS else text[: LETTERS - 3] + "...")

@@ -1,0 +1,27 @@
+"""The door of a training process: ``torchrun -m MODULE FOLDER`` comes in here."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from recsys_tasks.errors import RecsysError
+from recsys_tasks.training.parent import die_with_parent
+
+
+def work(main: Callable[[Path], None]) -> None:
+    """
+    Run ``main`` on the folder of the command line, and end with the process that started us.
+
+    The first process logs. An error of ours is told in its own words, without a trace; any other keeps its trace.
+    """
+    die_with_parent()
+    is_first = os.environ.get("RANK", "0") == "0"
+    level = logging.INFO if is_first else logging.ERROR
+    logging.basicConfig(stream=sys.stdout, level=level, format="%(message)s")
+    try:
+        main(Path(sys.argv[1]))
+    except RecsysError as error:
+        logging.getLogger("finetune").error("%s: %s", type(error).__name__, error)
+        sys.exit(error.exit_code)

@@ -1,0 +1,201 @@
+"""A training that was killed goes on from its newest checkpoint and ends where an unbroken one ends, bit for bit."""
+
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.training import finetune, job_folder
+from recsys_tasks.training.encoder_steps import HistorySteps
+from recsys_tasks.training.launch import launch
+from recsys_tasks.training.objectives.softmax import InfoNce
+from tests.tiny_encoder import tiny_encoder
+from tests.training import dying, text_shop
+from tests.training.dying import DIES_AT
+from tests.training.encoder_job import job
+
+OBJECTIVES = {
+    "history": {"objective": "history"},
+    "moco": {
+        "objective": "pairs",
+        # The queue outlives many steps, and the copy is far behind the encoder: losing either would show.
+        "contrast": {"objective": "moco", "queue": 12, "momentum": 0.9, "temperature": "learned"},
+    },
+    "byol": {"objective": "pairs", "contrast": {"objective": "byol", "momentum": 0.9}},
+    "views": {"objective": "views", "contrast": {"objective": "moco", "queue": 12, "momentum": 0.9}},
+    "bilinear": {"objective": "pairs", "contrast": {"similarity": "bilinear"}},
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny_encoder(tmp_path_factory.mktemp("tiny"), words=text_shop.WORDS)
+
+
+class Broken(Exception):
+    """The training stops here."""
+
+
+@pytest.fixture
+def breaks_at(monkeypatch):
+    """Makes the history training of this process raise in a step."""
+    whole = HistorySteps.loss
+
+    def at(number: int) -> None:
+        def loss(steps, step, encode):
+            if step == number:
+                raise Broken
+            return whole(steps, step, encode)
+
+        monkeypatch.setattr(HistorySteps, "loss", loss)
+
+    return at
+
+
+def prepared(tmp_path, base, name, **changes):
+    """A job whose checkpoints lie outside of its folder, and that place."""
+    kept = tmp_path / f"checkpoints-{name}"
+    folder, _ = job(
+        tmp_path / name,
+        base,
+        places=job_folder.Places(checkpoints=str(kept)),
+        **{"steps": 12, "checkpoint_steps": 3, **changes},
+    )
+    return folder, kept
+
+
+def results(folder):
+    """All that a training answers with, as bytes."""
+    names = (job_folder.PROJECTION, job_folder.VECTORS, job_folder.REPORT, job_folder.SIMILARITY)
+    files = [folder / job_folder.MODEL / "model.safetensors", *(folder / name for name in names)]
+    return {file.name: file.read_bytes() for file in files if file.is_file()}
+
+
+def killed(folder, step):
+    """Run the training in a process of its own that dies by SIGKILL in the middle of the step."""
+    (folder / DIES_AT).write_text(str(step))
+    command = [sys.executable, "-m", dying.__name__, str(folder)]
+    return subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_killed_process_is_followed_by_one_that_ends_as_if_nothing_had_happened(
+    tmp_path, base, objective, caplog
+):
+    unbroken, _ = prepared(tmp_path, base, "unbroken", **OBJECTIVES[objective])
+    finetune.main(unbroken)
+    folder, kept = prepared(tmp_path, base, "killed", **OBJECTIVES[objective])
+    assert killed(folder, 7) == -signal.SIGKILL
+    assert [file.name for file in sorted(kept.iterdir())] == [
+        "step-000000003.safetensors",
+        "step-000000006.safetensors",
+    ]
+    # A retry begins in a new folder.
+    shutil.rmtree(folder)
+    again, _ = prepared(tmp_path, base, "killed", **OBJECTIVES[objective])
+    with caplog.at_level(logging.INFO):
+        finetune.main(again)
+    assert "resuming behind step 6 of 12" in caplog.text
+    assert results(again) == results(unbroken)
+
+
+@pytest.mark.slow
+def test_two_processes_resume_together(tmp_path, base, caplog):
+    unbroken, _ = prepared(tmp_path, base, "unbroken")
+    finetune.main(unbroken)
+    folder, _ = prepared(tmp_path, base, "killed")
+    (folder / DIES_AT).write_text("7")
+    with pytest.raises(TrainingFailed, match=r"SIGKILL.*out of memory.*encoder\.batch_texts"):
+        launch(dying.__name__, folder, 2)
+    (folder / DIES_AT).unlink()
+    with caplog.at_level(logging.INFO):
+        launch(dying.__name__, folder, 2)
+    assert "resuming behind step 6 of 12" in caplog.text
+    whole, resumed = (job_folder.read_report(place) for place in (unbroken, folder))
+    assert resumed.loss_last == pytest.approx(whole.loss_last, rel=1e-3)
+
+
+def test_a_training_that_ended_behind_its_last_step_does_no_step_again(tmp_path, base, breaks_at):
+    folder, kept = prepared(tmp_path, base, "job")
+    finetune.main(folder)
+    first = results(folder)
+    assert (kept / "step-000000012.safetensors").is_file()
+    whole = HistorySteps.loss
+    breaks_at(0)
+    # The projection's steps are not kept: they go through the same function.
+    with pytest.raises(Broken):
+        finetune.main(folder)
+    HistorySteps.loss = whole
+    finetune.main(folder)
+    assert results(folder) == first
+
+
+@pytest.mark.parametrize("changed", [{"learning_rate": 2e-3}, {"batch_texts": 8}, {"max_tokens": 12}])
+def test_a_job_that_asks_for_something_else_begins_anew(tmp_path, base, changed, breaks_at):
+    folder, _ = prepared(tmp_path, base, "job")
+    breaks_at(7)
+    with pytest.raises(Broken):
+        finetune.main(folder)
+    breaks_at(-1)
+    resumed, _ = prepared(tmp_path, base, "job", **changed)
+    finetune.main(resumed)
+    fresh, _ = prepared(tmp_path, base, "fresh", **changed)
+    finetune.main(fresh)
+    assert results(resumed) == results(fresh)
+
+
+def test_how_a_training_is_run_does_not_make_it_another(tmp_path, base):
+    requests = {
+        job_folder.request_of(prepared(tmp_path, base, f"{steps}", checkpoint_steps=steps)[0])
+        for steps in (0, 3, 5)
+    }
+    assert len(requests) == 1
+
+
+def test_without_checkpoints_nothing_is_written(tmp_path, base):
+    folder, kept = prepared(tmp_path, base, "job", checkpoint_steps=0)
+    finetune.main(folder)
+    assert not kept.exists()
+
+
+def test_memory_that_runs_out_in_a_step_names_the_settings(tmp_path, base, monkeypatch):
+    folder, _ = prepared(tmp_path, base, "job")
+    monkeypatch.setattr(HistorySteps, "loss", lambda *_: torch.empty(2**55))
+    with pytest.raises(
+        TrainingFailed, match=r"while tuning the encoder: lower encoder\.batch_texts \(now 16\)"
+    ):
+        finetune.main(folder)
+
+
+def test_a_step_whose_loss_is_not_finite_names_its_texts(tmp_path, base, monkeypatch):
+    folder, _ = prepared(tmp_path, base, "job")
+    whole = HistorySteps.loss
+    monkeypatch.setattr(HistorySteps, "loss", lambda *given: whole(*given) * float("nan"))
+    with pytest.raises(
+        TrainingFailed, match=r"step 0: the loss is nan.*'(garden|kitchen) \w+', .* and 4 more texts"
+    ):
+        finetune.main(folder)
+
+
+@pytest.mark.parametrize("objective", ["pairs", "views"])
+def test_a_step_on_pairs_names_the_pairs_it_was_given(tmp_path, base, monkeypatch, objective):
+    folder, texts = job(tmp_path / "job", base, objective=objective)
+    given = []
+
+    def not_finite(_objective, batch):
+        given.append(batch)
+        return batch.anchors_BD.sum() * float("nan")
+
+    monkeypatch.setattr(InfoNce, "loss", not_finite)
+    with pytest.raises(TrainingFailed) as failed:
+        finetune.main(folder)
+    (batch,) = given
+    first, second = batch.anchor_texts[0], batch.positive_texts[0] % len(texts)
+    assert f"The batch: {texts[int(first)]!r} -> {texts[int(second)]!r}, " in str(failed.value)
