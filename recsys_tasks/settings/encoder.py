@@ -49,6 +49,10 @@ class EncoderSettings(Section):
     """Texts a process holds the activations of at a time, for batches larger than memory; none: the whole batch."""
     cold_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of items held out of training, for the encoder gate's cold slice."""
+    max_drift: float = Field(default=0.5, gt=0, le=2)
+    """A warm start whose vectors move farther (1 - mean cosine about their mean) is thrown away for a cold one."""
+    cold_start_nights: PositiveInt | None = None
+    """Start from the base on the nights whose ordinal this divides; none: never. A multiple of every_nights."""
     checkpoint_steps: int = Field(default=25, ge=0)
     """Steps between two checkpoints, from which a retry goes on; 0: none. docs/training.md."""
     trackers: list[Literal["tensorboard", "wandb", "mlflow"]] = ["tensorboard"]
@@ -57,6 +61,12 @@ class EncoderSettings(Section):
     """Machines that train together; they share the shop's home (docs/training.md)."""
     rendezvous: str | None = Field(default=None, pattern=r"^[^\s:]+:\d+$")
     """HOST:PORT of the first of several machines, where the others find it."""
+
+    @model_validator(mode="after")
+    def _cold_starts_fall_on_encoder_nights(self) -> "EncoderSettings":
+        if self.cold_start_nights is not None and self.cold_start_nights % self.every_nights:
+            raise ValueError(f"cold_start_nights has to be a multiple of every_nights ({self.every_nights})")
+        return self
 
     @model_validator(mode="after")
     def _nodes_meet_somewhere(self) -> "EncoderSettings":

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from recsys_tasks.training.checkpoints import prune
 from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
 from recsys_tasks.training.launch import launch
 from recsys_tasks.training.nodes import Nodes, announced
+from recsys_tasks.training.plots import plot_loss, plot_map
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ MODEL = "model"
 # The linear map behind the model: the base's whitening, or the one that was trained from it.
 WHITENING = "whitening.safetensors"
 REFUSED = "refused"
+PICTURES = "pictures"
 
 ROOMS = (
     *COMMON,
@@ -56,6 +59,7 @@ ROOMS = (
     "steps/finetune_encoder",
     "training/adaptation",
     "training/checkpoints",
+    "training/drift",
     "training/encoder_data",
     "training/encoding",
     "training/encoder_steps",
@@ -74,6 +78,9 @@ ROOMS = (
     "training/view_steps",
     "training/views",
 )
+
+# Which nights tune and which start cold is decided before: the start itself is an input.
+NO_PART = {"every_nights", "cold_start_nights", "base", *HOW_IT_RUNS}
 
 
 def run(job: Job) -> Facts:
@@ -102,7 +109,7 @@ def run(job: Job) -> Facts:
             "warm": None if warm is None else warm.ref,
         },
         settings={
-            **job.settings.encoder.model_dump(mode="json", exclude={"every_nights", "base", *HOW_IT_RUNS}),
+            **job.settings.encoder.model_dump(mode="json", exclude=NO_PART),
             "event_weights": job.settings.event_weights,
             "target_events": job.settings.target_events,
         },
@@ -146,6 +153,10 @@ def _warm_start(job: Job) -> Artefact | None:
     """The standing encoder, if its tuning was kept and the operator does not start from scratch."""
     if job.options.start == "scratch" or not job.settings.encoder.enabled:
         return None
+    cold = job.settings.encoder.cold_start_nights
+    if cold is not None and job.night.is_every(cold):
+        log.info("night %s starts from the base: encoder.cold_start_nights is %d", job.night, cold)
+        return None
     earlier = _if_alike(job, standing(job, "encoder"))
     return earlier if earlier is not None and earlier.metrics["kept"] else None
 
@@ -186,6 +197,8 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
             curves=str(job.workspace.curves / f"{job.night}-{draft.fingerprint}"),
         )
         facts = _tune(job, snapshot, base, warm, pairs, scratch, places)
+        if (scratch / job_folder.LOSSES).is_file():
+            _draw(job, snapshot, scratch, draft.path / PICTURES)
     if facts["kept"]:
         _copy_model(scratch / job_folder.MODEL, draft.path / MODEL)
         Whitening.load(scratch / job_folder.PROJECTION).save(draft.path / WHITENING)
@@ -199,6 +212,21 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
             (scratch / job_folder.MODEL).replace(draft.path / REFUSED)
     shutil.rmtree(scratch, ignore_errors=True)
     draft.metrics.update(facts)
+
+
+def _draw(job: Job, snapshot: Snapshot, scratch: Path, folder: Path) -> None:
+    """The loss, and a map of the texts the encoder learned among, by the category of the first item of each."""
+    folder.mkdir()
+    settings = job.settings.encoder
+    title = f"Encoder of {job.night} ({settings.objective})"
+    plot_loss(job_folder.read_losses(scratch), title, folder / "loss.png")
+    texts = pl.read_parquet(scratch / job_folder.TEXTS)
+    first = snapshot.items.sort("item_id").unique("text", keep="first", maintain_order=True)
+    categories = texts.join(first.select("text", "category"), on="text", how="left", maintain_order="left")[
+        "category"
+    ]
+    vectors = Whitening.load(scratch / job_folder.PROJECTION).apply(job_folder.read_vectors(scratch))
+    plot_map(vectors, categories.to_list(), title, folder / "map.png", job.settings.seed)
 
 
 def _checkpoints(job: Job, draft: Draft) -> Path:
@@ -238,34 +266,65 @@ def _tune(
     # From the one encoder whose vectors are cached: the trainer's own differ in the last digits, and what a later night
     # finds in the cache must not depend on who put it there.
     frozen = base_vectors(job, base, texts)
-    # An encoder that goes on from an earlier night knows the catalogue's language from there.
-    asked = settings if start == base else settings.model_copy(update={"adapt": None})
-    job_folder.write_job(
-        scratch,
-        start,
-        asked,
-        seed,
-        texts,
-        data,
-        start_vectors=frozen if start == base and asked.adapt is None else None,
-        separators=separators(job, settings),
-        places=places,
-    )
-    nodes = Nodes(count=settings.nodes, endpoint=settings.rendezvous or "")
-    with announced(job.workspace.home, nodes, finetune.__name__, scratch):
-        launch(finetune.__name__, scratch, nodes=nodes)
+    asked = Asked(texts, data, base, frozen, places)
+    report = _trained(job, scratch, asked, start)
+    drifted = report.drift if start != base and report.drift > settings.max_drift else None
+    if drifted is not None:
+        log.warning(
+            "the warm start drifted by %.3f, more than encoder.max_drift %.3f: training starts from the base",
+            drifted,
+            settings.max_drift,
+        )
+        start = base
+        report = _trained(job, scratch, asked, start)
     tuned, adaptation = job_folder.read_vectors(scratch), read_adaptation(scratch)
     trial = gate_trial(job, ground)
     projected = Whitening.load(scratch / job_folder.PROJECTION).apply(tuned)
     verdict = encoder_gate.judge(trial, Whitening.fit(frozen).apply(frozen), projected, seed=seed)
     return {
         **encoder_gate.facts(verdict),
-        **vars(job_folder.read_report(scratch)),
+        **vars(report),
         **({} if adaptation is None else {"adaptation": vars(adaptation)}),
         "held_out": int(held.sum()),
         "trained_before": cut.isoformat(),
         "warm_started": start != base,
+        "drift_of_refused_warm_start": drifted,
     }
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a training gets beside the model it starts from."""
+
+    texts: pl.Series
+    data: EncoderData
+    base: Path
+    frozen: Floats
+    places: job_folder.Places
+
+
+def _trained(job: Job, folder: Path, asked: Asked, start: Path) -> job_folder.Report:
+    """Train from ``start`` in ``folder``, which is made anew."""
+    settings = job.settings.encoder
+    if start != asked.base:
+        # An encoder that goes on from an earlier night knows the catalogue's language from there.
+        settings = settings.model_copy(update={"adapt": None})
+    shutil.rmtree(folder, ignore_errors=True)
+    job_folder.write_job(
+        folder,
+        start,
+        settings,
+        job.settings.seed,
+        asked.texts,
+        asked.data,
+        start_vectors=asked.frozen if start == asked.base and settings.adapt is None else None,
+        separators=separators(job, settings),
+        places=asked.places,
+    )
+    nodes = Nodes(count=settings.nodes, endpoint=settings.rendezvous or "")
+    with announced(job.workspace.home, nodes, finetune.__name__, folder):
+        launch(finetune.__name__, folder, nodes=nodes)
+    return job_folder.read_report(folder)
 
 
 def _start(warm: Artefact | None, base: Path, cut: datetime) -> Path:

@@ -57,8 +57,11 @@ class Checkpoints:
         except (OSError, SafetensorError) as error:
             log.warning("no checkpoint behind step %d: %s", done, error)
             return
-        for older in self._newest_first()[KEPT:]:
-            older.unlink(missing_ok=True)
+        found = self._newest_first()
+        # What seems newer is of another training, or damaged: it would push this one's out.
+        kept = [file for file in found if file.name <= target.name][:KEPT]
+        for file in set(found) - set(kept):
+            file.unlink(missing_ok=True)
 
     def newest(self) -> State | None:
         """The state of the newest whole checkpoint of this request; damaged ones are logged and left out."""

@@ -30,6 +30,7 @@ from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.adaptation import adapted
 from recsys_tasks.training.batch_names import named_pairs, named_texts
 from recsys_tasks.training.checkpoints import Checkpoints
+from recsys_tasks.training.drift import drift
 from recsys_tasks.training.encoder_data import EncoderData
 from recsys_tasks.training.encoder_steps import Encode, HistorySteps
 from recsys_tasks.training.encoding import encode, encode_all
@@ -112,7 +113,7 @@ def main(folder: Path) -> None:
         if similarity is not None:
             similarity.save(folder / SIMILARITY)
         save_file({"tuned": tuned}, folder / VECTORS)
-        write_report(folder, losses, len(texts))
+        write_report(folder, losses, len(texts), drift(start, tuned))
     processes.leave()
 
 

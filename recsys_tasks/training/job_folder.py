@@ -22,6 +22,7 @@ VECTORS = "vectors.safetensors"
 SIMILARITY = "similarity.safetensors"
 START = "start.safetensors"
 REPORT = "report.json"
+LOSSES = "losses.json"
 JOB = "job.json"
 TEXTS = "texts.parquet"
 DATA = "data.safetensors"
@@ -38,6 +39,8 @@ class Report:
     loss_last: float
     steps: int
     texts: int
+    drift: float
+    """How far the vectors moved (training.drift)."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +101,20 @@ def read_report(folder: Path) -> Report:
     return Report(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
 
 
+def read_losses(folder: Path) -> list[float]:
+    """One a step."""
+    losses: list[float] = json.loads((folder / LOSSES).read_text(encoding="utf-8"))
+    return losses
+
+
 def read_vectors(folder: Path) -> Floats:
     """The tuned encoder's raw vectors of all texts."""
     tuned: Floats = load_file(folder / VECTORS)["tuned"]
     return tuned
 
 
-def write_report(folder: Path, losses: list[float], texts: int) -> None:
+def write_report(folder: Path, losses: list[float], texts: int, drift: float) -> None:
     first, last = np.mean(losses[:LOSS_STEPS]), np.mean(losses[-LOSS_STEPS:])
-    report = Report(round(float(first), 5), round(float(last), 5), len(losses), texts)
+    report = Report(round(float(first), 5), round(float(last), 5), len(losses), texts, round(drift, 5))
+    (folder / LOSSES).write_text(json.dumps(losses), encoding="utf-8")
     (folder / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")

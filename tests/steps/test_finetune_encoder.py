@@ -11,8 +11,9 @@ from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
 from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.model.vector_cache import VectorCache
 from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.steps import finetune_encoder
-from recsys_tasks.steps.finetune_encoder import MODEL, REFUSED, WHITENING, encoder_for, run
+from recsys_tasks.steps.finetune_encoder import MODEL, PICTURES, REFUSED, WHITENING, encoder_for, run
 from recsys_tasks.steps.job import Options
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.optimisation import Optimisation
@@ -60,7 +61,7 @@ def test_a_kept_encoder_is_the_tuned_one_and_loads_as_any_model(job, monkeypatch
     AutoModel.from_pretrained(folder / MODEL)
     AutoTokenizer.from_pretrained(folder / MODEL)
     assert weights_hash(folder / MODEL) != base_hash(job)
-    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", MODEL, WHITENING]
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", MODEL, PICTURES, WHITENING]
 
 
 def test_a_refused_encoder_is_put_aside_and_the_whitened_base_goes_on(job, monkeypatch):
@@ -142,6 +143,41 @@ def test_an_encoder_that_saw_days_tonights_gate_asks_about_is_no_start(job, monk
     seen_until = datetime.fromisoformat(run(job)["trained_before"])
     monkeypatch.setattr(finetune_encoder, "gate_cut", lambda *_: seen_until + timedelta(days=days_later))
     assert run(later(job, 1))["warm_started"] is warm
+
+
+def test_a_warm_start_that_drifts_too_far_gives_way_to_a_cold_one(job, monkeypatch):
+    decide(monkeypatch, kept=True)
+    run(job)
+    far = run(later(job, 1, max_drift=1e-9))
+    near = run(later(job, 2))
+    assert not far["warm_started"]
+    assert far["drift_of_refused_warm_start"] > 1e-9
+    assert near["warm_started"]
+    assert near["drift_of_refused_warm_start"] is None
+    assert 0 < near["drift"] < 0.5
+
+
+def test_every_so_many_nights_training_starts_from_the_base(job, monkeypatch):
+    decide(monkeypatch, kept=True)
+    run(job)
+    ordinal = later(job, 1).night.date.toordinal()
+    for nights, is_cold in ((ordinal, True), (ordinal + 1, False)):
+        following = later(job, 1, cold_start_nights=nights)
+        inputs = following.workspace.at(run(following)["artefact"]).manifest["inputs"]
+        assert (inputs["warm"] is None) == is_cold
+
+
+def test_cold_starts_fall_on_encoder_nights():
+    with pytest.raises(ValueError, match="multiple of every_nights"):
+        EncoderSettings(every_nights=7, cold_start_nights=30)
+
+
+def test_the_pictures_of_a_training_lie_beside_the_encoder(job):
+    pictures = folder_of(job, run(job)) / PICTURES
+    assert {file.name: file.read_bytes()[1:4] for file in pictures.iterdir()} == {
+        "loss.png": b"PNG",
+        "map.png": b"PNG",
+    }
 
 
 @pytest.mark.parametrize("changed", ["cold_share", "max_tokens", "pooling", "base", "seed"])

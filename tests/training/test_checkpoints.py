@@ -75,6 +75,14 @@ def test_a_checkpoint_of_another_request_is_left_out(tmp_path):
     assert kept(tmp_path, "this").newest() == "mine"
 
 
+def test_checkpoints_of_another_training_make_room(tmp_path):
+    for done in (8, 9):
+        kept(tmp_path, "that").save(done, "theirs")
+    kept(tmp_path, "this").save(3, "mine")
+    assert kept(tmp_path, "this").newest() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_writer_that_dies_leaves_no_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "_to_disk", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
