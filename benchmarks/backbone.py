@@ -6,9 +6,9 @@ What fine-tuning makes of a text encoder that was never tuned for similarity.
 The backbone is the shop's own (``encoder.base``) with random weights and maybe fewer layers. The product's own steps
 teach it, and the encoder gate's two questions tell how far it came: Recall@50 of texts held out of training (cold),
 NDCG@10 of the others (warm), against the backbone as it started, both whitened, with paired 95 % intervals. Rows:
-tuned; masked tokens of the catalogue alone; masked tokens, then tuned. ``raw`` is the start before whitening, as plain
-unit vectors. Writes a list of {taught, slice, raw, start, tuned, ahead, low, high, users, seconds, masked_loss_before,
-masked_loss_after, cut, layers}.
+the linear map behind the encoder alone; tuned (the encoder, then that map); masked tokens of the catalogue alone;
+masked tokens, then tuned. ``raw`` is the start before whitening, as plain unit vectors. Writes a list of {taught,
+slice, raw, start, tuned, ahead, low, high, users, seconds, masked_loss_before, masked_loss_after, cut, layers}.
 """
 
 import argparse
@@ -44,13 +44,14 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-TUNED, MASKED, BOTH = "tuned", "masked tokens", "masked tokens, then tuned"
-TAUGHT = (TUNED, MASKED, BOTH)
+TUNED, PROJECTED = "tuned", "projection alone"
+MASKED, BOTH = "masked tokens", "masked tokens, then tuned"
+TAUGHT = (PROJECTED, TUNED, MASKED, BOTH)
 METRIC = {"cold": "Recall@50", "warm": "NDCG@10"}
 # Random weights want larger steps than pretrained ones.
 LEARNING_RATE = 5e-4
-# The least that the settings allow: steps that move nothing.
-STANDING_STILL = {"steps": 1, "learning_rate": 1e-12, "projection_steps": 0}
+# The least that the settings allow: a step that moves nothing.
+STANDING_STILL = {"steps": 1, "learning_rate": 1e-12}
 
 
 def run(home: Home, cut: date, base: Path, taught: str, steps: int, adapt_steps: int) -> list[Row]:
@@ -80,9 +81,13 @@ def recipe(
         "steps": steps,
         "learning_rate": LEARNING_RATE,
     }
-    if taught != TUNED:
+    if taught in (PROJECTED, MASKED):
+        changes |= STANDING_STILL
+    if taught in (MASKED, BOTH):
         changes["adapt"] = AdaptSettings(steps=adapt_steps, learning_rate=LEARNING_RATE)
-    return settings.model_copy(update={**changes, **(STANDING_STILL if taught == MASKED else {})})
+    if taught == MASKED:
+        changes["projection_steps"] = 0
+    return settings.model_copy(update=changes)
 
 
 def raw_scores(job: Job, base: Path, facts: Facts) -> dict[str, float]:
