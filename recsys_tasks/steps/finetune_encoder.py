@@ -26,7 +26,7 @@ from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.training import finetune, job_folder, trackers
 from recsys_tasks.training.adaptation import read_adaptation
 from recsys_tasks.training.checkpoints import prune
-from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
+from recsys_tasks.training.encoder_data import EncoderData, as_texts, held_out, known_texts
 from recsys_tasks.training.launch import launch
 from recsys_tasks.training.nodes import Nodes, announced
 from recsys_tasks.training.plots import plot_loss, plot_map
