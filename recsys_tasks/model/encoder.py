@@ -99,7 +99,7 @@ class TextEncoder:
         self.model = model.eval().to(device)
         self.tokenizer = tokenizer
         self.pooling = pooling_of(model.config.model_type, pooling)
-        self._end = _end_token(model, tokenizer)
+        self.end_token = _end_token(model, tokenizer)
         self.max_tokens = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
         self.device = device
 
@@ -148,7 +148,7 @@ class TextEncoder:
         for start in range(0, len(texts), TEXTS_PER_TOKENISATION):
             some = list(texts[start : start + TEXTS_PER_TOKENISATION])
             tokens += self.tokenizer(some, truncation=True, max_length=self.max_tokens)["input_ids"]
-        return tokens if self._end is None else [self._ended(ids, self._end) for ids in tokens]
+        return tokens if self.end_token is None else [self._ended(ids, self.end_token) for ids in tokens]
 
     def _ended(self, ids: list[int], end: int) -> list[int]:
         return ids if ids[-1:] == [end] else [*ids[: self.max_tokens - 1], end]
@@ -156,7 +156,7 @@ class TextEncoder:
     def _pooled(self, tokens: list[list[int]]) -> Floats:
         ids = torch.tensor(tokens, dtype=torch.long, device=self.device)
         # A decoder would keep keys and values for a next token that never comes.
-        without_cache = {} if self._end is None else {"use_cache": False}
+        without_cache = {} if self.end_token is None else {"use_cache": False}
         with torch.inference_mode(), autocast(self.device):
             states = self.model(input_ids=ids, **without_cache).last_hidden_state
         vectors: Floats = pooled(states, self.pooling).cpu().numpy()

@@ -94,7 +94,7 @@ def main(folder: Path) -> None:
     log.info("%d steps of %d texts (%s)", settings.steps, settings.batch_texts, settings.objective)
     views = None
     if settings.objective == "views":
-        read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"])
+        read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"], encoder.end_token)
         views = Views(read, settings.augment)
     checkpoints = Checkpoints(Path(places.checkpoints), request_of(folder), settings.checkpoint_steps)
     care = Care(checkpoints=checkpoints if places.checkpoints else Checkpoints(), track=processes.track)

@@ -42,7 +42,9 @@ def launch(module: str, folder: Path, processes: int | None = None, nodes: Nodes
     Raises TrainingFailed with the last lines where it ends with an error.
     """
     with tempfile.TemporaryDirectory(prefix="rendezvous-") as meeting:
-        command = _command(module, folder, processes or _gpus() or 1, _rendezvous(nodes, Path(meeting)))
+        # Without a place of its own torchrun leaves a folder of logs in /tmp behind every training.
+        start = [*_rendezvous(nodes, Path(meeting)), f"--log-dir={meeting}"]
+        command = _command(module, folder, processes or _gpus() or 1, start)
         with _started(command, _environment(nodes)) as process, _ended_with_us(process):
             last = _stream(process)
             code = process.wait()
@@ -62,9 +64,9 @@ def _started(command: list[str], environment: dict[str, str]) -> subprocess.Pope
     )
 
 
-def _command(module: str, folder: Path, processes: int, rendezvous: list[str]) -> list[str]:
+def _command(module: str, folder: Path, processes: int, start: list[str]) -> list[str]:
     torchrun = [sys.executable, "-m", "recsys_tasks.training.torchrun", str(os.getpid())]
-    return [*torchrun, *rendezvous, f"--nproc-per-node={processes}", "-m", module, str(folder)]
+    return [*torchrun, *start, f"--nproc-per-node={processes}", "-m", module, str(folder)]
 
 
 def _rendezvous(nodes: Nodes, meeting: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Views of texts: token ids with the field and the word that each one belongs to."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,16 @@ class TokenText:
 
 
 def token_texts(
-    tokenizer: Any, texts: Sequence[str], max_tokens: int, separators: Sequence[str] = ()
+    tokenizer: Any,
+    texts: Sequence[str],
+    max_tokens: int,
+    separators: Sequence[str] = (),
+    end_token: int | None = None,
 ) -> list[TokenText]:
     """
     The tokens of each text as the encoder reads them, cut at ``max_tokens``.
+
+    ``end_token`` is the one that ends every text of a decoder (``TextEncoder.end_token``).
 
     Raises SettingsError for a tokenizer that does not say where in the text its tokens stand.
     """
@@ -40,16 +46,17 @@ def token_texts(
             f"encoder.base: {type(tokenizer).__name__} does not tell where its tokens stand in a text, which views of "
             "texts need; take a base with a tokenizer.json, or another encoder.objective"
         )
+    ending = [] if end_token is None else [end_token]
     found = []
     for start in range(0, len(texts), TEXTS_AT_A_TIME):
         some = list(texts[start : start + TEXTS_AT_A_TIME])
-        read = tokenizer(some, truncation=True, max_length=max_tokens, return_offsets_mapping=True)
-        found += [
-            _token_text(
-                text, read["input_ids"][row], read["offset_mapping"][row], read.word_ids(row), separators
-            )
-            for row, text in enumerate(some)
-        ]
+        room = max_tokens - len(ending)
+        read = tokenizer(some, truncation=True, max_length=room, return_offsets_mapping=True)
+        for row, text in enumerate(some):
+            ids, places = read["input_ids"][row], read["offset_mapping"][row]
+            tokens = _token_text(text, ids, places, read.word_ids(row), separators)
+            missing = ending if tokens.after[-1:] != ending else []
+            found.append(replace(tokens, after=[*tokens.after, *missing]))
     return found
 
 

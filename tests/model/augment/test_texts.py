@@ -6,7 +6,9 @@ from transformers import AutoTokenizer
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.augment.texts import token_texts, view_of_text
+from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.settings.augment import TextPolicy
+from tests.tiny_decoder import tiny_decoder
 from tests.tiny_encoder import tiny_encoder
 
 WORDS = ("tent", "blue", "acme", "camping", ".", "(", ")")
@@ -141,3 +143,14 @@ def test_a_tokenizer_without_places_is_refused():
 
     with pytest.raises(SettingsError, match="Slow does not tell where"):
         token_texts(Slow(), ["tent"], 16)
+
+
+def test_a_view_of_a_decoders_text_ends_as_the_text_does(tmp_path):
+    words = ["tent", "stove", "lamp", "red", "blue"]
+    encoder = TextEncoder.load(tiny_decoder(tmp_path, words=words), 6, "cpu")
+    texts = ["tent", "red tent blue stove red lamp tent stove", ""]
+    read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, (), encoder.end_token)
+    unchanged = TextPolicy(sub_policies=[[]])
+    views = [view_of_text(text, unchanged, np.random.default_rng(1)) for text in read]
+    assert views == encoder.tokenise(texts)
+    assert all(view[-1] == encoder.end_token for view in views)
