@@ -140,7 +140,8 @@ class Arena:
             self.job.settings.seed,
             self.ground.texts,
             data,
-            start_vectors=self.frozen,
+            # Adapted to the catalogue first, the base has other vectors than these.
+            start_vectors=self.frozen if choice.encoder.adapt is None else None,
             separators=separators(self.job, choice.encoder),
         )
         launch(finetune.__name__, self.scratch)
