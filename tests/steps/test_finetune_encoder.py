@@ -297,7 +297,7 @@ def test_a_base_is_adapted_to_the_catalogue_and_an_encoder_that_goes_on_is_not(t
     monkeypatch.setattr(
         job_folder,
         "write_job",
-        lambda *all, start_vectors: given.append(start_vectors) or write(*all, start_vectors),
+        lambda *all, **named: given.append(named["start_vectors"]) or write(*all, **named),
     )
     job = encoder_job(tmp_path, adapt={"steps": 2, "batch_texts": 4, "mask_share": 0.5})
     facts = run(job)
