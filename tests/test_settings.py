@@ -452,3 +452,16 @@ def test_a_setting_reads_the_same_from_yaml_and_from_a_dump(shop):
     settings = load_settings(shop)
     again = Settings(**yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json"))))
     assert again == settings
+
+
+def test_the_environment_may_name_the_tuned_file(shop, monkeypatch):
+    (shop.parent / "found.yaml").write_text("encoder: {steps: 11}\n")
+    monkeypatch.setenv("RECSYS_TUNED", "found.yaml")
+    assert load_settings(shop).encoder.steps == 11
+
+
+def test_a_classifier_whose_feature_is_left_out_is_refused(shop, monkeypatch):
+    monkeypatch.setenv("RECSYS_CLASSIFIER", '{"enabled": true}')
+    monkeypatch.setenv("RECSYS_RANKER", '{"without_features": ["classifier"]}')
+    with pytest.raises(SettingsError, match=r"ranker\.without_features leaves out"):
+        load_settings(shop)

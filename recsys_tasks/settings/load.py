@@ -16,6 +16,7 @@ from recsys_tasks.settings.sources import SourceSettings, SourcesSettings
 from recsys_tasks.settings.tuned import with_tuned
 
 SHOP_VARIABLE = "RECSYS_SHOP"
+TUNED_VARIABLE = "RECSYS_TUNED"
 # Variables with our prefix that are not settings.
 OTHER_VARIABLES = frozenset({SHOP_VARIABLE})
 
@@ -38,7 +39,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     file = shop_file(path)
     tree, node = read_shop(file)
     _refuse_unknown_variables(file)
-    if isinstance(tuned := tree.get("tuned"), str):
+    if isinstance(tuned := os.environ.get(TUNED_VARIABLE) or tree.get("tuned"), str):
         tree = with_tuned(tree, Path(_beside(file.parent, tuned)))
     try:
         settings = Settings(**tree)

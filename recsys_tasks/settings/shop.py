@@ -81,6 +81,10 @@ class Settings(BaseSettings):
         untargeted = set(self.target_events) - self.event_weights.keys()
         if untargeted:
             raise ValueError(f"target_events has {', '.join(sorted(untargeted))}, which event_weights lacks")
+        if self.classifier.enabled and "classifier" in self.ranker.without_features:
+            raise ValueError(
+                "classifier.enabled costs hours for a feature that ranker.without_features leaves out"
+            )
         if self.last_night is not None and self.last_night < self.first_night:
             raise ValueError("last_night lies before first_night")
         return self

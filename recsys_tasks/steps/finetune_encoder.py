@@ -45,6 +45,7 @@ ROOMS = (
     "evaluate/bootstrap",
     "evaluate/encoder_days",
     "evaluate/encoder_gate",
+    "extract/text",
     "model/augment",
     "model/encoder",
     "model/histories",
@@ -65,6 +66,7 @@ ROOMS = (
     "training/encoder_steps",
     "training/finetune",
     "training/held",
+    "training/job_folder",
     "training/layers",
     "training/lora",
     "training/masked_tokens",
@@ -198,7 +200,7 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
         )
         facts = _tune(job, snapshot, base, warm, pairs, scratch, places)
         if (scratch / job_folder.LOSSES).is_file():
-            _draw(job, snapshot, scratch, draft.path / PICTURES)
+            _draw_or_tell(job, snapshot, scratch, draft.path / PICTURES)
     if facts["kept"]:
         _copy_model(scratch / job_folder.MODEL, draft.path / MODEL)
         Whitening.load(scratch / job_folder.PROJECTION).save(draft.path / WHITENING)
@@ -212,6 +214,15 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
             (scratch / job_folder.MODEL).replace(draft.path / REFUSED)
     shutil.rmtree(scratch, ignore_errors=True)
     draft.metrics.update(facts)
+
+
+def _draw_or_tell(job: Job, snapshot: Snapshot, scratch: Path, folder: Path) -> None:
+    """Hours of training are not lost over a picture."""
+    try:
+        _draw(job, snapshot, scratch, folder)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, OSError) as error:
+        log.warning("the encoder has no pictures: %s", error)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _draw(job: Job, snapshot: Snapshot, scratch: Path, folder: Path) -> None:
@@ -308,6 +319,8 @@ def _trained(job: Job, folder: Path, asked: Asked, start: Path) -> job_folder.Re
     settings = job.settings.encoder
     if start != asked.base:
         # An encoder that goes on from an earlier night knows the catalogue's language from there.
+        if settings.adapt is not None:
+            log.info("encoder.adapt has no part tonight: training goes on from an earlier night's encoder")
         settings = settings.model_copy(update={"adapt": None})
     shutil.rmtree(folder, ignore_errors=True)
     job_folder.write_job(

@@ -10,14 +10,14 @@ from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.settings import Settings
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import of_champion
-from recsys_tasks.steps.rooms import COMMON
+from recsys_tasks.steps.rooms import TOWER_ROOMS
 from recsys_tasks.training.tower_data import has_positives
 from recsys_tasks.training.towers import FitResult, fit_towers
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
 
-ROOMS = ("model", "training", *COMMON, "steps/train_towers")
+ROOMS = (*TOWER_ROOMS, "steps/train_towers")
 
 
 def run(job: Job) -> Facts:
@@ -68,8 +68,11 @@ def warm_start(job: Job, vectors: Artefact) -> Artefact | None:
         log.warning("%s; the towers start from scratch", gone)
         return None
     same_encoder = earlier.manifest["recorded"]["encoder"] == encoder_of(vectors)
-    same_dim = earlier.manifest["settings"]["dim"] == job.settings.towers.dim
-    return earlier if same_encoder and same_dim else None
+    # What is learned under one similarity or by one kind of user tower is no start for another: its scale would stay.
+    same = ("dim", "similarity", "user")
+    asked = job.settings.towers.model_dump(mode="json", include=set(same))
+    alike = all(earlier.manifest["settings"].get(name) == asked[name] for name in same)
+    return earlier if same_encoder and alike else None
 
 
 def why_no_examples(settings: Settings) -> str:

@@ -317,3 +317,14 @@ def test_adapters_and_chunks_make_an_ordinary_encoder(tmp_path, monkeypatch, cha
         AutoModel.from_pretrained(job.settings.encoder.base).state_dict()
     )
     assert weights_hash(folder / MODEL) != base_hash(job)
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_training(job, monkeypatch, caplog):
+    def fails(*_arguments):
+        raise ValueError("no fonts")
+
+    monkeypatch.setattr(finetune_encoder, "plot_map", fails)
+    folder = folder_of(job, run(job))
+    assert (folder / MODEL).is_dir()
+    assert not (folder / PICTURES).exists()
+    assert "the encoder has no pictures: no fonts" in caplog.text

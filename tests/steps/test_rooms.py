@@ -3,7 +3,8 @@
 import pytest
 
 from recsys_tasks.steps import evaluate, finetune_encoder, recommend
-from recsys_tasks.steps.rooms import COMMON
+from recsys_tasks.steps.rooms import CLASSIFIER_ROOMS, COMMON, TOWER_ROOMS
+from tests.architecture.imports import PACKAGE, files_in, imports_of, module_of
 from tests.pairs.night import NIGHT
 from tests.steps.list_night import decided
 
@@ -47,3 +48,39 @@ def test_the_encoder_depends_on_the_intervals_of_its_gate_and_on_the_pairs():
 def test_what_is_fitted_tells_up_to_where_it_saw_the_log(finished, name):
     recorded = finished.workspace.need(name, NIGHT).manifest["recorded"]
     assert recorded["train_until"] == NIGHT.train_until.isoformat()
+
+
+# Rooms beside ``training`` stand whole in the lists or are told by their own names.
+NO_RESULT = {
+    # Who ends with whom, what is said when memory is full, how a batch is called in an error.
+    *("training/parent", "training/worker", "training/memory", "training/batch_names"),
+}
+
+
+def trained_by(module):
+    """The modules of ``training`` that a module of it rests on, as rooms."""
+    files, found, todo = {module_of(file): file for file in files_in(PACKAGE)}, set(), [module]
+    while todo:
+        one = todo.pop()
+        if one in files and one not in found:
+            found.add(one)
+            todo += [imported.target for imported in imports_of(files[one])]
+    rooms = {one.removeprefix(f"{PACKAGE}.").replace(".", "/") for one in found}
+    return {room for room in rooms if room.startswith("training/")} - NO_RESULT
+
+
+@pytest.mark.parametrize(
+    ("module", "rooms"),
+    [
+        ("towers", TOWER_ROOMS),
+        ("classifier", CLASSIFIER_ROOMS),
+        ("finetune", finetune_encoder.ROOMS),
+    ],
+)
+def test_a_training_depends_on_all_the_code_that_trains(module, rooms):
+    missing = {
+        room
+        for room in trained_by(f"{PACKAGE}.training.{module}")
+        if not any(room == one or room.startswith(f"{one}/") for one in rooms)
+    }
+    assert not missing, f"changed code would find an old result: add {sorted(missing)} to its rooms"

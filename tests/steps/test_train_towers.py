@@ -63,7 +63,10 @@ def test_the_champions_towers_are_where_learning_goes_on(job):
     assert warm["artefact"] != cold["artefact"]
 
 
-@pytest.mark.parametrize("why", ["scratch", "other encoder", "gone", "no towers", "other width"])
+OTHER_SETTINGS = {"other width": {"dim": 4}, "other similarity": {"similarity": "cosine"}}
+
+
+@pytest.mark.parametrize("why", ["scratch", "other encoder", "gone", "no towers", *OTHER_SETTINGS])
 def test_the_towers_start_afresh(why, job):
     cold = run(job)
     after = with_champion(job, cold["artefact"])
@@ -75,8 +78,8 @@ def test_the_towers_start_afresh(why, job):
         after = with_champion(job, "towers/2026-04-03/0000000000000000")
     if why == "no towers":
         after = replace(job, store=Decisions(Champion({"model": "popular"})))
-    if why == "other width":
-        towers = job.settings.towers.model_copy(update={"dim": 4})
+    if why in OTHER_SETTINGS:
+        towers = job.settings.towers.model_copy(update=OTHER_SETTINGS[why])
         after = replace(after, settings=replace(job.settings, towers=towers))
     assert run(after)["warm"] is False
 
