@@ -27,6 +27,8 @@ log = logging.getLogger("finetune")
 KEPT = 2
 # What a night that failed for good left behind is removed by a later one.
 STALE_SECONDS = 3 * 86_400.0
+# Of a request's digits, in the name of its folder.
+REQUEST_DIGITS = 16
 
 # Mappings, sequences, tensors, arrays and plain JSON values, nested.
 State = Any
@@ -43,6 +45,11 @@ class Checkpoints:
     folder: Path | None = None
     request: str = ""
     every: int = 0
+
+    @classmethod
+    def of(cls, home: Path, request: str, every: int) -> "Checkpoints":
+        """Those of ``request`` in a folder of its own: one artefact may take two trainings (a refused warm start)."""
+        return cls(home / request[:REQUEST_DIGITS], request, every)
 
     def due(self, done: int, steps: int) -> bool:
         """Whether a checkpoint belongs behind ``done`` of ``steps`` steps; the last step always has one."""
@@ -93,7 +100,7 @@ def prune(home: Path, keep: str) -> None:
 
 
 def _last_written(folder: Path) -> float:
-    return max((path.stat().st_mtime for path in (folder, *folder.glob("*"))), default=0.0)
+    return max((path.stat().st_mtime for path in (folder, *folder.rglob("*"))), default=0.0)
 
 
 def _write_whole(target: Path, state: State, facts: Mapping[str, str]) -> None:

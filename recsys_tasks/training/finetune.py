@@ -96,7 +96,7 @@ def main(folder: Path) -> None:
     if settings.objective == "views":
         read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"], encoder.end_token)
         views = Views(read, settings.augment)
-    checkpoints = Checkpoints(Path(places.checkpoints), request_of(folder), settings.checkpoint_steps)
+    checkpoints = Checkpoints.of(Path(places.checkpoints), request_of(folder), settings.checkpoint_steps)
     care = Care(checkpoints=checkpoints if places.checkpoints else Checkpoints(), track=processes.track)
     with advice("tuning the encoder", what_to_lower(settings)):
         with adapters(split, settings.lora):

@@ -48,6 +48,7 @@ class Places:
     """Where a training puts what outlives its folder; an empty path: nowhere."""
 
     checkpoints: str = ""
+    """Each request has a folder of its own in there."""
     curves: str = ""
 
 

@@ -263,7 +263,7 @@ def test_a_training_that_failed_goes_on_in_the_next_try_and_leaves_nothing_behin
     with pytest.raises(TrainingFailed, match="taken away"):
         run(job)
     (kept,) = job.workspace.checkpoints.iterdir()
-    assert sorted(file.name for file in kept.iterdir()) == [
+    assert sorted(file.name for file in kept.glob("*/*")) == [
         "step-000000001.safetensors",
         "step-000000002.safetensors",
     ]

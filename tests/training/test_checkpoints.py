@@ -112,12 +112,15 @@ def test_when_one_is_due(tmp_path, folder, every, due):
 
 def test_only_what_a_failed_night_left_long_ago_is_removed(tmp_path):
     for name, days in (("old", 4), ("mine", 4), ("young", 2)):
-        kept(tmp_path / name).save(1, None)
+        Checkpoints.of(tmp_path / name, "this", 2).save(1, None)
         then = checkpoints.time.time() - days * 86_400
-        for path in (*(tmp_path / name).iterdir(), tmp_path / name):
+        for path in (*(tmp_path / name).rglob("*"), tmp_path / name):
             os.utime(path, (then, then))
+    Checkpoints.of(tmp_path / "written again", "this", 2).save(1, None)
+    os.utime(tmp_path / "written again", (0, 0))
+    os.utime(tmp_path / "written again" / "this", (0, 0))
     prune(tmp_path, keep="mine")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "young"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "written again", "young"]
     prune(tmp_path / "nowhere", keep="mine")
 
 

@@ -77,6 +77,11 @@ def results(folder):
     return {file.name: file.read_bytes() for file in files if file.is_file()}
 
 
+def written(kept):
+    """The checkpoints of all requests, the oldest step first."""
+    return sorted(kept.glob("*/step-*"), key=lambda file: file.name)
+
+
 def killed(folder, step):
     """Run the training in a process of its own that dies by SIGKILL in the middle of the step."""
     (folder / DIES_AT).write_text(str(step))
@@ -93,7 +98,7 @@ def test_a_killed_process_is_followed_by_one_that_ends_as_if_nothing_had_happene
     finetune.main(unbroken)
     folder, kept = prepared(tmp_path, base, "killed", **OBJECTIVES[objective])
     assert killed(folder, 7) == -signal.SIGKILL
-    assert [file.name for file in sorted(kept.iterdir())] == [
+    assert [file.name for file in written(kept)] == [
         "step-000000003.safetensors",
         "step-000000006.safetensors",
     ]
@@ -126,7 +131,7 @@ def test_a_training_that_ended_behind_its_last_step_does_no_step_again(tmp_path,
     folder, kept = prepared(tmp_path, base, "job")
     finetune.main(folder)
     first = results(folder)
-    assert (kept / "step-000000012.safetensors").is_file()
+    assert "step-000000012.safetensors" in [file.name for file in written(kept)]
     whole = HistorySteps.loss
     breaks_at(0)
     # The projection's steps are not kept: they go through the same function.
@@ -149,6 +154,25 @@ def test_a_job_that_asks_for_something_else_begins_anew(tmp_path, base, changed,
     fresh, _ = prepared(tmp_path, base, "fresh", **changed)
     finetune.main(fresh)
     assert results(resumed) == results(fresh)
+
+
+def test_the_checkpoints_of_two_trainings_for_one_artefact_leave_each_other_alone(
+    tmp_path, base, breaks_at, caplog
+):
+    """A warm start that went too far is followed by a cold one; a retry takes up both."""
+    warm, kept = prepared(tmp_path, base, "job")
+    finetune.main(warm)
+    cold, _ = prepared(tmp_path, base, "job", learning_rate=2e-3)
+    breaks_at(7)
+    with pytest.raises(Broken):
+        finetune.main(cold)
+    breaks_at(-1)
+    assert len(list(kept.iterdir())) == 2
+    with caplog.at_level(logging.INFO):
+        finetune.main(cold)
+        finetune.main(prepared(tmp_path, base, "job")[0])
+    assert "resuming behind step 6 of 12" in caplog.text
+    assert "resuming behind step 12 of 12" in caplog.text
 
 
 def test_how_a_training_is_run_does_not_make_it_another(tmp_path, base):
