@@ -49,7 +49,7 @@ from recsys_tasks.training.job_folder import (
 )
 from recsys_tasks.training.layers import SplitEncoder, States
 from recsys_tasks.training.lora import adapters
-from recsys_tasks.training.memory import advice, what_to_lower
+from recsys_tasks.training.memory import advice, what_adaptation_lowers, what_to_lower
 from recsys_tasks.training.minimise import UNATTENDED, Care, minimise
 from recsys_tasks.training.objectives.momentum import follow
 from recsys_tasks.training.objectives.objective import Objective
@@ -75,9 +75,17 @@ def main(folder: Path) -> None:
     data = EncoderData.load(folder / DATA)
     model = Path(job["model"])
     if settings.adapt is not None:
-        model = adapted(
-            folder, model, texts, data.held_out, settings.adapt, settings.max_tokens, processes, job["seed"]
-        )
+        with advice("adapting the base", what_adaptation_lowers(settings)):
+            model = adapted(
+                folder,
+                model,
+                texts,
+                data.held_out,
+                settings.adapt,
+                settings.max_tokens,
+                processes,
+                job["seed"],
+            )
     encoder = TextEncoder.load(model, settings.max_tokens, processes.device, pooling=settings.pooling)
     split = SplitEncoder(encoder.model, settings.frozen_layers, encoder.pooling)
     states = States(split, encoder.tokenise(texts))

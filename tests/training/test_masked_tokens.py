@@ -148,6 +148,14 @@ def test_a_loss_that_is_no_number_stops_it_and_names_the_setting(base, monkeypat
         adapt(encoder, base, TEXTS, HELD, QUICK, Processes(), seed=1)
 
 
+def test_memory_that_runs_out_while_the_base_is_adapted_names_the_settings(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(MaskedTokens, "losses", lambda *_: torch.empty(2**55))
+    folder, _ = job(tmp_path / "job", base, adapt=QUICK.model_dump())
+    told = rf"while adapting the base: lower encoder\.adapt\.batch_texts \(now {QUICK.batch_texts}\)"
+    with pytest.raises(TrainingFailed, match=told):
+        finetune.main(folder)
+
+
 def test_a_decoder_is_refused_by_name(tmp_path):
     folder = tiny_decoder(tmp_path / "tiny")
     with pytest.raises(SettingsError, match=r"encoder\.adapt: GPT2Model has no masked-token head"):

@@ -41,6 +41,8 @@ def test_the_settings_to_lower_are_told_with_what_they_are():
     assert "encoder.batch_texts (now 96)" in told
     assert "encoder.max_tokens (now 40)" in told
     assert "encoder.frozen_layers (now 2)" in told
+    assert "encoder.chunk_texts (now none)" in told
+    assert "encoder.chunk_texts (now 8)" in what_to_lower(EncoderSettings(chunk_texts=8))
     assert "queue" not in told
     moco = EncoderSettings(objective="pairs", contrast={"objective": "moco", "queue": 7})
     assert "encoder.contrast.queue (now 7)" in what_to_lower(moco)

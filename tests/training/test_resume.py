@@ -117,7 +117,9 @@ def test_two_processes_resume_together(tmp_path, base, caplog):
     finetune.main(unbroken)
     folder, _ = prepared(tmp_path, base, "killed")
     (folder / DIES_AT).write_text("7")
-    with pytest.raises(TrainingFailed, match=r"SIGKILL.*out of memory.*encoder\.batch_texts"):
+    with pytest.raises(
+        TrainingFailed, match=r"SIGKILL.*out of memory.*encoder\.batch_texts.*encoder\.chunk_texts"
+    ):
         launch(dying.__name__, folder, 2)
     (folder / DIES_AT).unlink()
     with caplog.at_level(logging.INFO):
