@@ -13,15 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.settings.backbone import AdaptSettings
 from recsys_tasks.training.encoder_data import Bools
 from recsys_tasks.training.masked_tokens import MaskedTokens, head_of
-from recsys_tasks.training.minimise import minimise
+from recsys_tasks.training.minimise import Care, minimise
 from recsys_tasks.training.processes import Processes
 
 log = logging.getLogger("finetune")
@@ -99,14 +97,11 @@ def adapt(
         codes = generator.choice(free, size=min(settings.batch_texts, len(free)), replace=False)
         surprise, hidden = processes.share(codes, lambda own: masked.losses(own, step)).sum(dim=0)
         mean: Tensor = surprise / hidden.clamp(min=1.0)
-        if not torch.isfinite(mean):
-            raise TrainingFailed(
-                f"masked-token step {step}: the loss is {mean.item()}; lower encoder.adapt.learning_rate"
-            )
         return mean
 
     groups = [{"params": masked.parameters(), "lr": settings.learning_rate, "weight_decay": 0.01}]
-    minimise(loss, groups, settings.steps, processes)
+    care = Care(advice="Lower encoder.adapt.learning_rate")
+    minimise(loss, groups, settings.steps, processes, care=care)
     after = masked.loss_of(measured)
     log.info("masked-token loss of held-out texts: %s before, %s after", _told(before), _told(after))
     return Adaptation(settings.steps, len(free), _rounded(before), _rounded(after), found)

@@ -7,8 +7,6 @@ logits, so any number of processes follows the same losses. Dropout is off, so a
 """
 
 import logging
-import os
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,15 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.classifier import ClassifierFacts, PurchaseClassifier, Tokens, lengths_of
 from recsys_tasks.model.purchase import LABELS
 from recsys_tasks.settings import ClassifierSettings
 from recsys_tasks.training.classifier_job import MODEL, ClassifierJob, ClassifierReport
-from recsys_tasks.training.minimise import minimise
-from recsys_tasks.training.parent import die_with_parent
+from recsys_tasks.training.memory import advice
+from recsys_tasks.training.minimise import Care, minimise
 from recsys_tasks.training.processes import Processes
+from recsys_tasks.training.worker import work
 
 log = logging.getLogger("classifier")
 
@@ -53,7 +51,12 @@ def main(folder: Path) -> None:
         job.settings.steps,
         job.settings.batch_size,
     )
-    losses = fit(classifier, tokens, labels, job.settings, processes, job.seed)
+    lower = (
+        f"lower classifier.batch_size (now {job.settings.batch_size}) "
+        f"or classifier.max_tokens (now {job.settings.max_tokens})"
+    )
+    with advice("fitting the classifier", lower):
+        losses = fit(classifier, tokens, labels, job.settings, processes, job.seed)
     if processes.rank == 0:
         classifier.save(folder / MODEL)
         ClassifierReport.of(losses).write(folder)
@@ -85,10 +88,7 @@ def fit(
     def loss_of(step: int) -> Tensor:
         rows = batches[step]
         logits_B2 = processes.share(rows, lambda own: classifier.logits(tokens, own))
-        loss = functional.cross_entropy(logits_B2, known[rows], weight=weight)
-        if not torch.isfinite(loss):
-            raise TrainingFailed(f"step {step}: the loss is {loss.item()}; lower classifier.learning_rate")
-        return loss
+        return functional.cross_entropy(logits_B2, known[rows], weight=weight)
 
     rates = (settings.learning_rate, HEAD_LEARNING_RATE)
     groups = [
@@ -96,7 +96,8 @@ def fit(
         for parameters, rate in zip(classifier.parameters(), rates, strict=True)
         if parameters
     ]
-    return minimise(loss_of, groups, settings.steps, processes)
+    care = Care(advice="Lower classifier.learning_rate")
+    return minimise(loss_of, groups, settings.steps, processes, care=care)
 
 
 def class_weights(labels: Positions) -> Tensor:
@@ -125,7 +126,4 @@ def bucketed(lengths: Positions, size: int, rng: np.random.Generator) -> Iterato
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    if os.environ.get("RANK", "0") == "0":
-        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
-    main(Path(sys.argv[1]))
+    work(main)

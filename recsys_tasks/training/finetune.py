@@ -233,7 +233,10 @@ def fit_projection(data: EncoderData, settings: EncoderSettings, tuned: Floats, 
         {"params": [projection.rotation], "lr": settings.projection_learning_rate, "weight_decay": 0.0},
         {"params": projection.scalars(), "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
     ]
-    minimise(lambda step: training.loss(step, bank.rows), groups, settings.projection_steps, Processes())
+    care = Care(advice="Lower encoder.projection_learning_rate, or raise encoder.temperature")
+    minimise(
+        lambda step: training.loss(step, bank.rows), groups, settings.projection_steps, Processes(), care=care
+    )
     return projection.whitening()
 
 

@@ -1,4 +1,4 @@
-"""The loop under every encoder training: AdamW over a number of steps, watched, and resumed where it was broken off."""
+"""The loop under every training of a text model: AdamW over a number of steps, watched, resumed where it broke off."""
 
 import logging
 import math
@@ -31,8 +31,10 @@ class Care:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     remembered: Mapping[str, nn.Module] = field(default_factory=dict)
     """Modules that change with the steps beside the parameters: kept in the checkpoints."""
-    batch_of: Callable[[int], str] = lambda step: "its texts are not named"
+    batch_of: Callable[[int], str] | None = None
     """What a step learns from, in words, for the message of a step that failed."""
+    advice: str = "Lower encoder.learning_rate, or raise encoder.temperature"
+    """What to do about a loss that is not finite."""
     track: Callable[[int, dict[str, float]], None] = lambda step, figures: None
     """Told (step, figures) after every step."""
 
@@ -94,9 +96,11 @@ def _stop_if_not_finite(step: int, loss: float, norm: float, care: Care) -> None
     if math.isfinite(loss) and math.isfinite(norm):
         return
     what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+    failed = f"step {step}: {what}; the optimiser did not move. "
+    if care.batch_of is None:
+        raise TrainingFailed(f"{failed}{care.advice}")
     raise TrainingFailed(
-        f"step {step}: {what}; the optimiser did not move. The batch: {care.batch_of(step)}. "
-        "Lower encoder.learning_rate, or raise encoder.temperature; if it is always this batch, look at its texts"
+        f"{failed}The batch: {care.batch_of(step)}. {care.advice}; if it is always this batch, look at its texts"
     )
 
 

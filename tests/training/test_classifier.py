@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -78,10 +81,28 @@ def test_two_runs_give_the_same_weights(tmp_path, base):
 
 def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_it_and_the_setting(tmp_path, base):
     with pytest.raises(
-        TrainingFailed, match=r"step \d+: the loss is (nan|inf); lower classifier.learning_rate"
+        TrainingFailed, match=r"step \d+: the .* is (nan|inf); .* Lower classifier\.learning_rate$"
     ):
         classifier.main(job(tmp_path / "job", base, learning_rate=1e30))
     assert not (tmp_path / "job" / MODEL).exists()
+
+
+def test_memory_that_runs_out_names_the_settings_of_the_classifier(tmp_path, base, monkeypatch):
+    monkeypatch.setattr(PurchaseClassifier, "logits", lambda *_: torch.empty(2**55))
+    told = r"lower classifier\.batch_size \(now 16\) or classifier\.max_tokens \(now 16\)"
+    with pytest.raises(TrainingFailed, match=f"while fitting the classifier: {told}"):
+        classifier.main(job(tmp_path / "job", base))
+
+
+def test_an_error_of_ours_is_told_in_its_own_words_without_a_trace(tmp_path, base):
+    folder = job(tmp_path / "job", base, learning_rate=1e30)
+    command = [sys.executable, "-m", classifier.__name__, str(folder)]
+    ended = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == TrainingFailed.exit_code
+    assert "Lower classifier.learning_rate" in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_mixed_precision_as_a_gpu_uses_it_learns_as_well(tmp_path, base, monkeypatch):

@@ -61,6 +61,11 @@ def test_a_gradient_that_is_not_finite_stops_before_the_optimiser():
     assert torch.isfinite(weights[-1]).all()
 
 
+def test_a_loop_gives_advice_of_its_own():
+    with pytest.raises(TrainingFailed, match=r"step 0: .* did not move\. Lower this\.one$"):
+        descent(lambda step, weight: squared(step, weight) * math.nan, advice="Lower this.one")
+
+
 def test_a_batch_is_named_by_a_few_short_texts():
     texts = [f"text {number} " + "x" * 50 * (number == 1) for number in range(9)]
     told = named_texts(texts, np.array([0, 1, 2, 3, 4, 5]))

@@ -210,6 +210,19 @@ def test_a_step_whose_loss_is_not_finite_names_its_texts(tmp_path, base, monkeyp
         finetune.main(folder)
 
 
+def test_a_projection_s_step_whose_loss_is_not_finite_names_its_own_rate(tmp_path, base, monkeypatch):
+    folder, _ = prepared(tmp_path, base, "job")
+    whole, fit_projection = HistorySteps.loss, finetune.fit_projection
+
+    def not_finite(*given):
+        monkeypatch.setattr(HistorySteps, "loss", lambda *step: whole(*step) * float("nan"))
+        return fit_projection(*given)
+
+    monkeypatch.setattr(finetune, "fit_projection", not_finite)
+    with pytest.raises(TrainingFailed, match=r"Lower encoder\.projection_learning_rate"):
+        finetune.main(folder)
+
+
 @pytest.mark.parametrize("objective", ["pairs", "views"])
 def test_a_step_on_pairs_names_the_pairs_it_was_given(tmp_path, base, monkeypatch, objective):
     folder, texts = job(tmp_path / "job", base, objective=objective)
