@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.training.nodes import Nodes
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,8 @@ def launch(module: str, folder: Path, processes: int | None = None, nodes: Nodes
 
     Of several ``nodes`` this starts the workers of one; ``folder`` is one that all of them see.
 
-    Raises TrainingFailed with the last lines where it ends with an error.
+    Raises SettingsError where a worker did (another try would end alike), TrainingFailed where it ends with any other
+    error, both with the last lines.
     """
     with tempfile.TemporaryDirectory(prefix="rendezvous-") as meeting:
         # Without a place of its own torchrun leaves a folder of logs in /tmp behind every training.
@@ -49,7 +50,8 @@ def launch(module: str, folder: Path, processes: int | None = None, nodes: Nodes
             last = _stream(process)
             code = process.wait()
     if code != 0:
-        raise TrainingFailed(f"{module} ended with exit code {code}; its last lines:\n" + "\n".join(last))
+        kind = SettingsError if code == SettingsError.exit_code else TrainingFailed
+        raise kind(f"{module} ended with exit code {code}; its last lines:\n" + "\n".join(last))
 
 
 def _started(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:

@@ -5,7 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from recsys_tasks.training.parent import die_with_parent
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.training.worker import work
 
 BEHAVIOUR = "behaviour"
 PROCESS_ID = "process_id"
@@ -17,11 +18,12 @@ def main(folder: Path) -> None:
     sys.stdout.flush()
     if behaviour == "fail":
         raise ValueError("the last line of a failed training")
+    if behaviour == "refuse":
+        raise SettingsError("shop.yaml asks for what cannot be")
     if behaviour == "sleep":
         (folder / PROCESS_ID).write_text(str(os.getpid()))
         time.sleep(120)
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    main(Path(sys.argv[1]))
+    work(main)

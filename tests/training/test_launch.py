@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.training.launch import launch
 from tests.training.children import BEHAVIOUR, PROCESS_ID
 
@@ -80,6 +80,12 @@ def test_a_failed_training_raises_with_its_last_lines(tmp_path):
         launch(MODULE, folder_that(tmp_path, "fail"), processes=1)
     assert f"{MODULE} ended with exit code 1" in str(failure.value)
     assert "the last line of a failed training" in str(failure.value)
+
+
+def test_what_the_settings_got_wrong_is_told_apart_as_a_retry_would_not_help(tmp_path):
+    with pytest.raises(SettingsError) as failure:
+        launch(MODULE, folder_that(tmp_path, "refuse"), processes=1)
+    assert "SettingsError: shop.yaml asks for what cannot be" in str(failure.value)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
