@@ -51,8 +51,7 @@ class Processes:
             project_dir=curves,
         )
         if trackers and curves is not None:
-            own = {"wandb": {"name": curves.name}, "mlflow": {"run_name": curves.name}}
-            accelerator.init_trackers("encoder", init_kwargs=own)
+            accelerator.init_trackers("encoder", init_kwargs=_tracker_options(trackers, curves))
         return cls(accelerator.process_index, accelerator.num_processes, str(accelerator.device), accelerator)
 
     def leave(self) -> None:
@@ -94,6 +93,22 @@ class Processes:
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
                 parameter.grad /= self.world
+
+
+def _tracker_options(trackers: Sequence[str], curves: Path) -> dict[str, dict[str, str]]:
+    """
+    Names the run after ``curves`` and keeps what trackers write out of the working directory.
+
+    MLflow takes its store from the environment only. Its runs of all nights lie in one, beside ``curves``.
+    """
+    curves.mkdir(parents=True, exist_ok=True)
+    if "mlflow" in trackers:
+        os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{curves.parent.absolute() / 'mlflow.db'}")
+    return {
+        # Where this folder does not exist wandb falls back on one of its own.
+        "wandb": {"name": curves.name, "dir": str(curves)},
+        "mlflow": {"run_name": curves.name},
+    }
 
 
 def _meeting(folder: Path, gpu: bool) -> list[Any]:

@@ -1,3 +1,7 @@
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
 import pytest
 
 from recsys_tasks.errors import SettingsError
@@ -29,6 +33,36 @@ def test_tensorboard_is_told_every_step(tmp_path):
     losses = [point.value for point in found.Scalars("loss")]
     assert [point.step for point in found.Scalars("loss")] == list(range(12))
     assert sum(losses[:10]) / 10 == pytest.approx(job_folder.read_report(folder).loss_first, abs=1e-4)
+
+
+class Accelerator:
+    """Notes what it is asked for."""
+
+    process_index, num_processes, device = 0, 1, "cpu"
+    asked: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, **options):
+        self.asked.update(options)
+
+    def init_trackers(self, project, init_kwargs):
+        self.asked.update(project=project, own=init_kwargs, mlflow=os.environ["MLFLOW_TRACKING_URI"])
+        self.asked["curves_are_there"] = Path(init_kwargs["wandb"]["dir"]).is_dir()
+
+
+@pytest.mark.parametrize("server", [None, "http://mlflow:5000"])
+def test_what_trackers_write_lies_under_the_curves(tmp_path, monkeypatch, server):
+    # Set before it is taken away, so that the test's end restores the environment whatever was set in between.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server or "")
+    if server is None:
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setattr("accelerate.Accelerator", Accelerator)
+    night = tmp_path / "curves" / "night"
+    Processes.join(tmp_path, ("wandb", "mlflow"), night)
+    assert Accelerator.asked["log_with"] == ["wandb", "mlflow"]
+    assert Accelerator.asked["own"]["wandb"] == {"name": "night", "dir": str(night)}
+    assert Accelerator.asked["own"]["mlflow"] == {"run_name": "night"}
+    assert Accelerator.asked["curves_are_there"]
+    assert Accelerator.asked["mlflow"] == (server or f"sqlite:///{tmp_path / 'curves' / 'mlflow.db'}")
 
 
 def test_without_trackers_nothing_is_written(tmp_path):
