@@ -2,8 +2,8 @@
 The encoder's first training, on the language of the catalogue: masked tokens of the texts that may be learned from.
 
 It changes every layer, so it lies before anything that is computed once. Its result is a model of its own in the job's
-folder: a training that is taken up again finds it. Texts held out for the encoder gate are never shown to it, and tell
-how much it learned.
+folder, which goes with the artefact's draft: where the night fails, a retry adapts the base anew, with the same result.
+Texts held out for the encoder gate are never shown to it, and tell how much it learned.
 """
 
 import json
@@ -55,18 +55,13 @@ def adapted(
     processes: Processes,
     seed: int,
 ) -> Path:
-    """The folder of the adapted ``base``, inside ``folder``: made by all processes together, or found there."""
+    """The folder of the adapted ``base``, inside ``folder``: made by all processes together."""
     made = folder / MODEL
-    if made.is_dir():
-        log.info("the base is adapted to the catalogue already")
-        return made
     encoder = TextEncoder.load(base, max_tokens, processes.device)
     report = adapt(encoder, base, texts, held_out, settings, processes, seed)
     if processes.rank == 0:
-        scratch = folder / f"{MODEL}.partial"
-        encoder.save(scratch)
+        encoder.save(made)
         (folder / REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
-        scratch.rename(made)
     processes.wait()
     return made
 
