@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.arrays import Positions, Progress
 from recsys_tasks.model.pooling import Pooling, pooled, pooling_of
+from recsys_tasks.training.memory import is_out_of_memory
 from recsys_tasks.training.packed import Family, equal_lengths, family_of
 
 # Token states that are kept: 700 MB; a catalogue with more computes them again for each batch.
@@ -112,6 +113,8 @@ class SplitEncoder(nn.Module):
             found = self.upper(self.lower(PROBE), lengths)
             torch.testing.assert_close(found, torch.cat(expected), atol=1e-4, rtol=1e-3)
         except (AssertionError, AttributeError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
             raise SettingsError(
                 f"encoder.base: {type(model).__name__} cannot be fine-tuned: it is not built like the model of its "
                 "family that this trainer knows; take another base, or set encoder.enabled: false"

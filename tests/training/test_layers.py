@@ -113,6 +113,15 @@ def test_a_model_of_another_build_is_refused():
         SplitEncoder(torch.nn.Linear(2, 2), 0)
 
 
+def test_a_full_memory_is_not_taken_for_a_model_of_another_build(encoder, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(SplitEncoder, "upper", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        SplitEncoder(encoder.model, 1)
+
+
 def test_a_model_that_only_looks_like_its_family_is_refused(tmp_path):
     """A Gemma 2 has the modules of a Llama and more between them: trained as one it would learn nonsense."""
     with pytest.raises(SettingsError, match="not built like"):
