@@ -24,7 +24,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from common.days import count_of, days_from
 from common.defaults import TASK_DEFAULTS
 from common.form import FROM, TO
-from common.schedule import only_the_schedule_ends, shop_schedule
+from common.schedule import shop_schedule
 from common.steps import open_shop
 
 SCHEDULE = shop_schedule()
@@ -38,11 +38,9 @@ CHUNK_DAYS = Param(
 )
 
 
-@only_the_schedule_ends
 @dag(
     schedule=SCHEDULE.timetable,
     start_date=SCHEDULE.first,
-    end_date=SCHEDULE.last,
     catchup=False,
     default_args=TASK_DEFAULTS,
     doc_md=__doc__,

@@ -40,17 +40,15 @@ older than the live one never replace it. Then `recsys_measure` scores each nigh
 from airflow.sdk import chain, dag
 from common.defaults import MODEL_TASK, TASK_DEFAULTS
 from common.form import FROM_STEP, NIGHT, PUBLISH, START, TOP_K
-from common.schedule import only_the_schedule_ends, shop_schedule
+from common.schedule import shop_schedule
 from common.steps import step
 
 SCHEDULE = shop_schedule()
 
 
-@only_the_schedule_ends
 @dag(
     schedule=SCHEDULE.timetable,
     start_date=SCHEDULE.first,
-    end_date=SCHEDULE.last,
     catchup=False,
     max_active_runs=1,  # two nights would race for the one pointer that readers follow
     default_args=TASK_DEFAULTS,

@@ -34,7 +34,7 @@ def environment_in(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'dags'}",
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "dags", ROOT / "plugins"))),
         "OMP_WAIT_POLICY": "PASSIVE",
     }
 

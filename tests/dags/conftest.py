@@ -23,8 +23,8 @@ DAG_IDS = sorted(file.stem for file in DAGS.glob("*.py"))
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-test-")
 os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME
 atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
-# As Airflow does: its DAG folder is importable.
-sys.path.insert(0, str(DAGS))
+# As Airflow does: its folders of DAGs and of plugins are importable.
+sys.path[:0] = [str(DAGS), str(ROOT / "plugins")]
 
 
 def load(home: Path, names: Sequence[str] = DAG_IDS, folder: Path = DAGS) -> subprocess.CompletedProcess[str]:

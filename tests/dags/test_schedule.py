@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from airflow.sdk import timezone
 from airflow.timetables.base import TimeRestriction
-from airflow.timetables.interval import CronDataIntervalTimetable
 from common.night import resolve_night
+from shop_timetable import ShopTimetable
 
 from recsys_tasks.calendar import Night
 
@@ -21,7 +21,7 @@ DAYS = 7
 def walk(zone: str, cron: str, first: date):
     """The runs of some days: (night, when the run starts)."""
 
-    timetable = CronDataIntervalTimetable(cron, timezone=zone)
+    timetable = ShopTimetable(cron, zone)
     earliest = timezone.coerce_datetime(datetime.combine(first, datetime.min.time(), tzinfo=ZoneInfo(zone)))
     restriction = TimeRestriction(earliest=earliest, latest=None, catchup=True)
     last = None
@@ -45,3 +45,34 @@ def test_every_night_is_run_once_and_after_it_has_ended(zone, cron, first):
     assert nights == [(first + timedelta(days=day)).isoformat() for day in range(len(nights))]
     for night, starts in runs:
         assert starts >= Night(date.fromisoformat(night), ZoneInfo(zone)).as_of, f"{night} starts at {starts}"
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_last_scheduled_night_is_the_shops_last_also_as_the_scheduler_reads_it(zone, stored):
+    last = date(2026, 3, 9)
+    timetable = ShopTimetable(
+        "30 3 * * *", zone, datetime.combine(last, datetime.max.time(), tzinfo=ZoneInfo(zone))
+    )
+    if stored:
+        timetable = ShopTimetable.deserialize(timetable.serialize())
+    earliest = timezone.coerce_datetime(
+        datetime.combine(date(2026, 3, 6), datetime.min.time(), ZoneInfo(zone))
+    )
+    restriction = TimeRestriction(earliest=earliest, latest=None, catchup=True)
+    nights, run = [], None
+    while True:
+        interval = None if run is None else run.data_interval
+        run = timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction)
+        if run is None:
+            break
+        start = run.data_interval.start
+        nights.append(
+            resolve_night(given=None, run_type="scheduled", interval_start=start, zone=ZoneInfo(zone))
+        )
+    assert nights == ["2026-03-06", "2026-03-07", "2026-03-08", "2026-03-09"]
+
+
+def test_a_schedule_without_a_last_night_goes_on():
+    stored = ShopTimetable.deserialize(ShopTimetable("30 3 * * *", "UTC").serialize())
+    assert stored.last is None
