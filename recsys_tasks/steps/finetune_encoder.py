@@ -20,6 +20,7 @@ from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings.encoder import HOW_IT_RUNS
 from recsys_tasks.steps.encoder_ground import Ground, gate_trial, separators, training_data
+from recsys_tasks.steps.encoder_pictures import draw_or_tell
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on, standing
 from recsys_tasks.steps.rooms import COMMON
@@ -29,7 +30,6 @@ from recsys_tasks.training.checkpoints import prune
 from recsys_tasks.training.encoder_data import EncoderData, as_texts, held_out, known_texts
 from recsys_tasks.training.launch import launch
 from recsys_tasks.training.nodes import Nodes, announced
-from recsys_tasks.training.plots import plot_loss, plot_map
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
         )
         facts = _tune(job, snapshot, base, warm, pairs, scratch, places)
         if (scratch / job_folder.LOSSES).is_file():
-            _draw_or_tell(job, snapshot, scratch, draft.path / PICTURES)
+            draw_or_tell(job, snapshot, scratch, draft.path / PICTURES)
     if facts["kept"]:
         _copy_model(scratch / job_folder.MODEL, draft.path / MODEL)
         Whitening.load(scratch / job_folder.PROJECTION).save(draft.path / WHITENING)
@@ -214,30 +214,6 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
             (scratch / job_folder.MODEL).replace(draft.path / REFUSED)
     shutil.rmtree(scratch, ignore_errors=True)
     draft.metrics.update(facts)
-
-
-def _draw_or_tell(job: Job, snapshot: Snapshot, scratch: Path, folder: Path) -> None:
-    """Hours of training are not lost over a picture."""
-    try:
-        _draw(job, snapshot, scratch, folder)
-    except (ValueError, TypeError, RuntimeError, ArithmeticError, OSError) as error:
-        log.warning("the encoder has no pictures: %s", error)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _draw(job: Job, snapshot: Snapshot, scratch: Path, folder: Path) -> None:
-    """The loss, and a map of the texts the encoder learned among, by the category of the first item of each."""
-    folder.mkdir()
-    settings = job.settings.encoder
-    title = f"Encoder of {job.night} ({settings.objective})"
-    plot_loss(job_folder.read_losses(scratch), title, folder / "loss.png")
-    texts = pl.read_parquet(scratch / job_folder.TEXTS)
-    first = snapshot.items.sort("item_id").unique("text", keep="first", maintain_order=True)
-    categories = texts.join(first.select("text", "category"), on="text", how="left", maintain_order="left")[
-        "category"
-    ]
-    vectors = Whitening.load(scratch / job_folder.PROJECTION).apply(job_folder.read_vectors(scratch))
-    plot_map(vectors, categories.to_list(), title, folder / "map.png", job.settings.seed)
 
 
 def _checkpoints(job: Job, draft: Draft) -> Path:

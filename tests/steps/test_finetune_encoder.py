@@ -12,7 +12,7 @@ from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.model.vector_cache import VectorCache
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
-from recsys_tasks.steps import finetune_encoder
+from recsys_tasks.steps import encoder_pictures, finetune_encoder
 from recsys_tasks.steps.finetune_encoder import MODEL, PICTURES, REFUSED, WHITENING, encoder_for, run
 from recsys_tasks.steps.job import Options
 from recsys_tasks.training import finetune, job_folder
@@ -323,7 +323,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_training(job, monkeypatch, capl
     def fails(*_arguments):
         raise ValueError("no fonts")
 
-    monkeypatch.setattr(finetune_encoder, "plot_map", fails)
+    monkeypatch.setattr(encoder_pictures, "plot_map", fails)
     folder = folder_of(job, run(job))
     assert (folder / MODEL).is_dir()
     assert not (folder / PICTURES).exists()
