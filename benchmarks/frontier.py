@@ -1,8 +1,8 @@
 """
 Cheaper encoder training at equal quality: python -m benchmarks.frontier --shop FILE --night DATE --out FILE.json
 
-Every variant is the night's own step `finetune_encoder`, from scratch, on the same data: frozen lower layers, or a
-model of the base's first layers only. The encoder gate's figures are the quality, each variant against its own base,
+Every variant is the night's own step `finetune_encoder`, from scratch, on the same data: frozen lower layers,
+low-rank adapters, or a model of the base's first layers only. The encoder gate's figures are the quality, each variant against its own base,
 whitened; the size is that of the weights, and the cost CPU time (user and system, with the training's own processes).
 Last, what int8 saves in encoding the shop's texts, and how many neighbours it loses.
 """
@@ -30,6 +30,8 @@ from recsys_tasks.workspace import write_whole
 
 Row = dict[str, Any]
 BASE = "untuned"
+# Adapters start from nothing and want about ten times the learning rate of the weights themselves.
+LORA = ("encoder.lora.rank=8", "encoder.learning_rate=3e-4")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ VARIANTS = (
     Variant(BASE, ("encoder.enabled=false",)),
     *(Variant(f"frozen {count}", (f"encoder.frozen_layers={count}",)) for count in (0, 2, 3, 4, 5)),
     # Half of what is left learns, as half of the six layers does.
+    *(Variant(f"LoRA, frozen {count}", (f"encoder.frozen_layers={count}", *LORA)) for count in (0, 3)),
     *(Variant(f"first {count}", (f"encoder.frozen_layers={count // 2}",), count) for count in (2, 3, 4)),
 )
 

@@ -102,6 +102,8 @@ class TestFrontier:
         frozen = [job.settings.encoder.frozen_layers for job in jobs[1:6]]
         assert frozen == [0, 2, 3, 4, 5]
         assert not jobs[0].settings.encoder.enabled
+        adapters = [job.settings.encoder.lora is not None for job in jobs]
+        assert adapters == [variant.name.startswith("LoRA") for variant in VARIANTS]
         values = {(row["system"], row["metric"]): row["value"] for row in json.loads(out.read_text())}
         assert values["int8", "ratio_encode"] == 2.0
         assert len({system for system, _ in values}) == len(VARIANTS) + 1
