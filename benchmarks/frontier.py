@@ -1,10 +1,10 @@
 """
 Cheaper encoder training at equal quality: python -m benchmarks.frontier --shop FILE --night DATE --out FILE.json
 
-Every variant is the night's own step `finetune_encoder`, from scratch, on the same data: frozen lower layers,
-low-rank adapters, or a model of the base's first layers only. The encoder gate's figures are the quality, each variant against its own base,
-whitened; the size is that of the weights, and the cost CPU time (user and system, with the training's own processes).
-Last, what int8 saves in encoding the shop's texts, and how many neighbours it loses.
+Every variant is the night's own step `finetune_encoder`, from scratch, on the same data: frozen lower layers, low-rank
+adapters, or a model of the base's first layers only. The encoder gate's figures are the quality, each variant against
+its own base, whitened; the size is that of the weights, and the cost CPU time (user and system, with the training's own
+processes). Last, what int8 saves in encoding the shop's texts, and how many neighbours it loses.
 """
 
 import argparse
