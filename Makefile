@@ -12,6 +12,9 @@ BENCH := .venv-bench
 SHOP ?= $(or $(RECSYS_SHOP),examples/complete_journey/shop.yaml)
 NIGHT ?=
 ARGS ?=
+# All tests run in a few processes, a file in one of them: its fixtures are made once. Files stay in their order, so
+# that the long ones do not come last.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 export RECSYS_SHOP := $(SHOP)
 # Idle OpenMP threads sleep: they would spin on cores that the other processes need.
@@ -49,7 +52,7 @@ airflow: $(STAMP) ## Airflow's own command line, e.g. ARGS="dags list-runs recsy
 	@$(BIN)/python -m tools.embedded airflow $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="tests/dags -k night" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
 
 lint: $(STAMP) ## check style, types, and that docs/dags.md says what the DAGs say
 	@$(BIN)/ruff check .
