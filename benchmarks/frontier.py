@@ -23,6 +23,7 @@ from benchmarks.isolated import measured
 from benchmarks.night import remembered
 from benchmarks.smaller import first_layers, int8_figures, weights_mb
 from recsys_tasks.calendar import parse_night
+from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.encoder import base_folder
 from recsys_tasks.steps import build_pairs, finetune_encoder
 from recsys_tasks.steps.job import Job
@@ -50,6 +51,15 @@ VARIANTS = (
     *(Variant(f"LoRA, frozen {count}", (f"encoder.frozen_layers={count}", *LORA)) for count in (0, 3)),
     *(Variant(f"first {count}", (f"encoder.frozen_layers={count // 2}",), count) for count in (2, 3, 4)),
 )
+
+
+def chosen(names: list[str] | None) -> list[Variant]:
+    """Those of the names, all where none is given; raises SettingsError for a name that no variant has."""
+    known = {variant.name: variant for variant in VARIANTS}
+    unknown = sorted(set(names or ()) - known.keys())
+    if unknown:
+        raise SettingsError(f"--variants {', '.join(unknown)}: no such variant; known: {', '.join(known)}")
+    return list(VARIANTS) if names is None else [known[name] for name in names]
 
 
 def home_of(given: argparse.Namespace, variant: Variant) -> Home:
@@ -129,7 +139,7 @@ def measure(given: argparse.Namespace) -> list[Row]:
     # A night ends where the day behind it begins.
     cut = parse_night(given.night) + timedelta(days=1)
     rows: list[Row] = []
-    for variant in VARIANTS:
+    for variant in chosen(given.variants):
         home = home_of(given, variant)
         with home.alone(cut):
             facts = measured(tuned, home.job(cut)).result
@@ -153,6 +163,7 @@ def show(rows: list[Row]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = shop_parser("frontier", __doc__)
+    parser.add_argument("--variants", nargs="+", metavar="NAME", help="some only, e.g. 'frozen 3' 'frozen 5'")
     parser.add_argument("--night", required=True, help="the night whose encoder is tuned, YYYY-MM-DD")
     return finish(measure, show, parser.parse_args(arguments))
 

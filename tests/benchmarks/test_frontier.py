@@ -9,6 +9,7 @@ from benchmarks.frontier import VARIANTS
 from benchmarks.home import Home
 from benchmarks.isolated import Measured
 from benchmarks.smaller import first_layers, in_int8, int8_figures, kept_neighbours, nearest, weights_mb
+from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.encoder import TextEncoder
 from tests.benchmarks.shop import CUT
 from tests.tiny_encoder import LAYERS, tiny_encoder
@@ -108,6 +109,14 @@ class TestFrontier:
         assert values["int8", "ratio_encode"] == 2.0
         assert len({system for system, _ in values}) == len(VARIANTS) + 1
         assert "[+0.0500, +0.1500]" in capsys.readouterr().out
+
+    def test_some_variants_in_the_order_they_are_named(self):
+        assert [one.name for one in frontier.chosen(["frozen 5", "untuned"])] == ["frozen 5", "untuned"]
+        assert frontier.chosen(None) == list(VARIANTS)
+
+    def test_an_unknown_variant_is_named_with_those_there_are(self):
+        with pytest.raises(SettingsError, match=r"frozen 9: no such variant; known: untuned, frozen 0"):
+            frontier.chosen(["frozen 9"])
 
     def test_a_variant_is_tuned_and_judged_by_the_nights_own_step(self, home):
         encoder = home.settings.encoder.model_copy(
