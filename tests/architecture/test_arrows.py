@@ -95,13 +95,16 @@ def test_a_dag_file_takes_only_the_light_parts_of_the_product_while_it_is_parsed
     assert not broken, told(broken, "a step loads its libraries: import it inside the task body")
 
 
-def test_the_light_parts_load_nothing_heavy():
-    modules = ", ".join(f"{PACKAGE}.{name}" for name in LIGHT)
+@pytest.mark.parametrize(
+    ("parts", "whose"), [(LIGHT, "a DAG file"), (("cli",), "the command line")], ids=["dags", "cli"]
+)
+def test_the_light_parts_load_nothing_heavy(parts, whose):
+    modules = ", ".join(f"{PACKAGE}.{name}" for name in parts)
     probe = f"import sys, {modules}; print(*sorted(set(sys.modules) & {HEAVY!r}))"
     answer = subprocess.run(
         [sys.executable, "-c", probe], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    assert answer.stdout.split() == [], "a DAG file would load these at every parse"
+    assert answer.stdout.split() == [], f"{whose} would load these before anything is asked of it"
 
 
 def test_imports_go_round_in_no_circle():
