@@ -67,9 +67,11 @@ def replay(
     ] = None,
 ) -> None:
     """Make a night again from what the lake held then; exit code 1 where it comes out otherwise."""
+    from recsys_tasks.steps.pin import PINNED
     from recsys_tasks.steps.replay import replay as replay_night
 
-    facts = replay_night(night, lists)
+    with bar(len(PINNED)) as shown:
+        facts = replay_night(night, lists, on_step=shown.begin)
     say(facts)
     if not facts["identical"]:
         raise typer.Exit(1)

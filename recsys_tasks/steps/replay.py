@@ -7,7 +7,7 @@ and the night's artefacts stay as they are. Models of earlier nights are used wh
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -65,9 +65,15 @@ class ReplayJob(Job):
         return replace(self, options=replace(self.options, start=start))
 
 
-def replay(night: str, lists: str | None = None) -> Facts:
+def _unheard(step: str) -> None:
+    """Nobody watches."""
+
+
+def replay(night: str, lists: str | None = None, *, on_step: Callable[[str], None] = _unheard) -> Facts:
     """
     Make a night's lists again: ``lists`` is the fingerprint of those meant, else the night's current ones.
+
+    ``on_step`` hears the name of each of the steps ``PINNED`` before it runs.
 
     ``identical`` says whether every fingerprint and every row came out the same, ``differs`` which did not (after a
     change of settings or code they cannot). Raises MissingArtefact where there are no such lists, or where the version
@@ -83,6 +89,7 @@ def replay(night: str, lists: str | None = None) -> Facts:
         starts = _starts(job, original)
         for step in PINNED:
             log.info("replay of night %s: %s", night, step)
+            on_step(step)
             import_module(f"recsys_tasks.steps.{step}").run(again.starting(starts.get(step, "warm")))
         return _compared(job, original, again)
 

@@ -19,6 +19,7 @@ from recsys_tasks.steps.audit_stored import audit_night
 from recsys_tasks.steps.ingest import run_range
 from recsys_tasks.steps.init import init_shop
 from recsys_tasks.steps.job import Job, Options, open_job
+from recsys_tasks.steps.pin import PINNED
 from recsys_tasks.steps.replay import replay
 from recsys_tasks.steps.runner import run_step
 from recsys_tasks.steps.stale import stale
@@ -168,6 +169,7 @@ class Corrected:
 
     stale: list[dict[str, Any]]
     replayed: dict[str, Any]
+    replay_steps: list[str]
     before: dict[str, str]
     after: dict[str, str]
     redone: Made
@@ -179,12 +181,14 @@ class Corrected:
 def corrected(shop, nights, backfilled) -> Corrected:
     _, middle, newest = nights
     correct(shop, middle)
-    found, replayed = stale(), replay(middle)
+    replay_steps: list[str] = []
+    found, replayed = stale(), replay(middle, on_step=replay_steps.append)
     before = places(shop)
     make_night(middle, Options())
     return Corrected(
         stale=found,
         replayed=replayed,
+        replay_steps=replay_steps,
         before=before,
         after=places(shop),
         redone=made(middle),
@@ -228,6 +232,10 @@ def test_a_replay_gives_the_old_result_again(corrected, live, nights):
     assert pl.read_parquet(f"{corrected.replayed['lists']}/lists.parquet").equals(
         live[nights[1]].tables["lists"]
     )
+
+
+def test_a_replay_tells_each_step_before_it_runs(corrected):
+    assert corrected.replay_steps == list(PINNED)
 
 
 def test_a_redo_gives_a_new_result(corrected, live, nights):
