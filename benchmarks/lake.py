@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import has_peers, run_module
 from benchmarks.isolated import measured
 from benchmarks.lake_log import FIRST, LAST, ZONE, events_of, fill_postgres, write_parquet
-from benchmarks.peers.bench import CHECKOUT, PYTHON
 from recsys_tasks.calendar import day_start
 from recsys_tasks.extract.events import extract_events
 from recsys_tasks.extract.sources import read
@@ -102,18 +101,13 @@ def _server(folder: Path) -> Iterator[str]:
 
 def _adbc(url: str) -> list[Row]:
     """polars.read_database_uri with ADBC, where its environment is there."""
-    if not PYTHON.is_file():
+    if not has_peers():
         log.warning("no ADBC figures: run `make bench` for its environment")
         return []
-    done = subprocess.run(
-        [str(PYTHON), "-m", "benchmarks.peers.worker_lake", url.replace("+psycopg", ""), EVERYTHING],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = json.loads(done.stdout)
-    return figures("postgresql: polars.read_database_uri (ADBC) alone", **found)
+    driver = "postgresql: polars.read_database_uri (ADBC) alone"
+    address = url.replace("+psycopg", "")
+    told = run_module(driver, "benchmarks.peers.worker_lake", address, EVERYTHING, peers=True)
+    return figures(driver, **json.loads(told))
 
 
 def ratios(rows: list[Row]) -> list[Row]:

@@ -10,16 +10,14 @@ the rows. pandas needs the environment of ``make bench``.
 import argparse
 import json
 import logging
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.environments import has_peers, run_module
 from benchmarks.pairs_log import write_log
-from benchmarks.peers.bench import CHECKOUT, PYTHON
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.workspace import write_whole
 
@@ -32,18 +30,8 @@ TIMES = 3
 
 def run(system: str, file: Path) -> Row:
     """One process; cpu, seconds, peak_mb and the check sums of what it made."""
-    python = str(PYTHON if system == "pandas" else sys.executable)
-    done = subprocess.run(
-        [python, "-m", "benchmarks.pairs_run", system, str(file)],
-        cwd=CHECKOUT,
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise TrainingFailed(f"{system}: the worker ended with {done.returncode}: {done.stderr[-2_000:]}")
-    found: Row = json.loads(done.stdout)
+    told = run_module(system, "benchmarks.pairs_run", system, str(file), peers=system == "pandas")
+    found: Row = json.loads(told)
     log.info("%s: CPU %.1f s, %.1f s, peak %.0f MB", system, found["cpu"], found["seconds"], found["peak_mb"])
     return found
 
@@ -100,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-large", action="store_true", help=f"without {TIMES} times the rows")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    systems = [system for system in SYSTEMS if system != "pandas" or PYTHON.is_file()]
+    systems = [system for system in SYSTEMS if system != "pandas" or has_peers()]
     if "pandas" not in systems:
         log.warning("no pandas figures: run `make bench` for its environment")
     with tempfile.TemporaryDirectory(prefix="recsys-bench-") as folder:

@@ -11,18 +11,16 @@ environment (`make bench`), which has the library for it.
 import argparse
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.environments import CHECKOUT, has_peers, run_module
 from benchmarks.quality_tables import TABLES
 from recsys_tasks.errors import MissingArtefact, RecsysError, SettingsError
 from recsys_tasks.workspace import write_whole
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "quality.md"
-BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+PAGE = CHECKOUT / "docs" / "quality.md"
 BLOCK = re.compile(r"(<!-- begin (?P<name>[^>]+?) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 
 
@@ -71,12 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _draw(results: Path) -> None:
-    if not BENCH_PYTHON.exists():
+    if not has_peers():
         raise MissingArtefact(
             "pictures need the bench environment: run `make bench`, or give --without-pictures"
         )
-    command = [str(BENCH_PYTHON), "-m", "benchmarks.pictures", str(results.absolute()), str(PAGE.parent)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    run_module("pictures", "benchmarks.pictures", str(results.absolute()), str(PAGE.parent), peers=True)
 
 
 if __name__ == "__main__":

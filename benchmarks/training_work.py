@@ -2,9 +2,6 @@
 
 import json
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.peers.bench import CHECKOUT, PYTHON
-from recsys_tasks.errors import MissingArtefact, TrainingFailed
+from benchmarks.environments import run_module
+from recsys_tasks.errors import TrainingFailed
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +22,8 @@ LEAST_COSINE = 0.9999
 
 def run(system: str, folder: Path, request: dict[str, Any]) -> Found:
     """One process: cpu, seconds, peak_mb of the work, and what it found. Peers need the environment of `make bench`."""
-    is_peer = system.startswith("peer")
-    if is_peer and not PYTHON.is_file():
-        raise MissingArtefact(f"sentence-transformers' trainer needs {PYTHON}: run `make bench`")
     (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    done = subprocess.run(
-        [str(PYTHON if is_peer else sys.executable), "-m", "benchmarks.training_run", system, str(folder)],
-        cwd=CHECKOUT,
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise TrainingFailed(f"{system}: the worker ended with {done.returncode}: {done.stderr[-2_000:]}")
+    run_module(system, "benchmarks.training_run", system, str(folder), peers=system.startswith("peer"))
     found: Found = json.loads((folder / "found.json").read_text(encoding="utf-8"))
     log.info("%s: CPU %.1f s, %.1f s, peak %.0f MB", system, found["cpu"], found["seconds"], found["peak_mb"])
     return found

@@ -1,8 +1,6 @@
 """Calls the worker in the environment of `make bench` and reads back its vectors."""
 
 import json
-import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.environments import run_module
 from benchmarks.peers.coded import Coded, Floats, Ints
-from recsys_tasks.errors import MissingArtefact, TrainingFailed
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-PYTHON = CHECKOUT / ".venv-bench" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -43,36 +38,11 @@ def events(coded: Coded, readers: pl.Series | None = None) -> pl.DataFrame:
 
 
 def call(folder: Path, request: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
-    """
-    Run the worker on a folder; it leaves its results there.
-
-    MissingArtefact where the environment has not been made, TrainingFailed where the worker failed.
-    """
-    if not PYTHON.is_file():
-        raise MissingArtefact(
-            f"{request['model']} needs an environment of its own ({PYTHON}): run `make bench`"
-        )
+    """Run the worker on a folder; it leaves its results there. Raises as ``run_module`` does."""
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
     (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    done = subprocess.run(
-        [str(PYTHON), "-m", "benchmarks.peers.worker", str(folder)],
-        cwd=CHECKOUT,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise TrainingFailed(
-            f"{request['model']}: the worker ended with {done.returncode}: {done.stderr[-2_000:]}"
-        )
-
-
-def _environment() -> dict[str, str]:
-    """Without the product's Python path; idle threads sleep."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return {**ours, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
+    run_module(request["model"], "benchmarks.peers.worker", str(folder), peers=True)
 
 
 def factors(folder: Path, coded: Coded, name: str) -> Factors:

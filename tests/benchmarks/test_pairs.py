@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import pairs
+from benchmarks import environments, pairs
 from benchmarks.pairs_log import WEIGHTS, write_log
 from benchmarks.pairs_run import SYSTEMS, digest
 from benchmarks.peers.worker_pairs import (
@@ -141,7 +141,7 @@ def test_figures_are_medians_and_ratios_to_ours(tmp_path, monkeypatch, capsys):
         return {"cpu": cpu[system].pop(0), "seconds": 1.0, "peak_mb": 500.0, "digest": made}
 
     monkeypatch.setattr(pairs, "run", run)
-    monkeypatch.setattr(pairs, "PYTHON", tmp_path / "none")
+    monkeypatch.setattr(environments, "PEERS_PYTHON", tmp_path / "none")
     assert pairs.main(["--out", str(tmp_path / "out.json"), "--rows", "100"]) == 0
     rows = json.loads((tmp_path / "out.json").read_text())
     assert all(set(row) == {"system", "metric", "value", "unit"} for row in rows)

@@ -3,14 +3,14 @@
 import polars as pl
 import pytest
 
-from benchmarks.peers import bench
+from benchmarks.environments import has_peers
 from benchmarks.peers.base import LISTS, Log
 from benchmarks.peers.registry import PEERS
 from tests.benchmarks.peer_logs import ordered, timed
 
 OF_THE_WORKER = ("als", "bpr", "sasrec", "esasrec")
 LOGS = {"times": timed, "order": ordered}
-needs_bench = pytest.mark.skipif(not bench.PYTHON.is_file(), reason="needs the environment of `make bench`")
+needs_bench = pytest.mark.skipif(not has_peers(), reason="needs the environment of `make bench`")
 NAMES = [
     pytest.param(name, marks=[needs_bench, pytest.mark.slow] if name in OF_THE_WORKER else [])
     for name in PEERS

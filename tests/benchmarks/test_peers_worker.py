@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
+from benchmarks import environments
 from benchmarks.peers import bench
 from benchmarks.peers.coded import Coded
 from benchmarks.peers.registry import PEERS
@@ -21,26 +23,27 @@ from tests.benchmarks.peer_logs import ordered, timed
 
 @pytest.mark.parametrize("name", ["als", "bpr", "sasrec", "esasrec"])
 def test_without_the_environment_the_error_says_how_to_make_it(name, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "PYTHON", tmp_path / "python")
+    monkeypatch.setattr(environments, "PEERS_PYTHON", tmp_path / "python")
     with pytest.raises(MissingArtefact, match="make bench"):
         PEERS[name]().fit(timed())
 
 
 def test_a_failed_worker_s_last_words_are_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "PYTHON", bench.Path(sys.executable))
+    monkeypatch.setattr(environments, "PEERS_PYTHON", Path(sys.executable))
     with pytest.raises(TrainingFailed, match=r"(?s)nonesuch.*worker ended with 1.*KeyError"):
         bench.call(tmp_path, {"model": "nonesuch"}, {})
 
 
 def test_the_worker_imports_nothing_of_the_product():
     sources = [
-        path.read_text(encoding="utf-8")
-        for path in sorted(bench.Path(bench.__file__).parent.glob("worker*.py"))
+        path.read_text(encoding="utf-8") for path in sorted(Path(bench.__file__).parent.glob("worker*.py"))
     ]
     assert len(sources) >= 4
     assert not any("recsys_tasks" in text for text in sources)
     script = "import sys, benchmarks.peers.worker; sys.exit('recsys_tasks' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=bench.CHECKOUT, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", script], cwd=environments.CHECKOUT, check=False).returncode == 0
+    )
 
 
 @pytest.mark.parametrize("new_only", [True, False])

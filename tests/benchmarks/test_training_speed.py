@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from benchmarks import titles, training_gpu, training_ours, training_speed, training_work
+from benchmarks import environments, titles, training_gpu, training_ours, training_speed, training_work
 from benchmarks.flops import Shape, bf16_peak
 from benchmarks.training_work import least_cosine, loss_difference, write_texts, write_work
 from recsys_tasks.errors import MissingArtefact, SettingsError, TrainingFailed
@@ -201,7 +201,7 @@ class TestFigures:
         def run(folder, given):
             return training_work.run("peer", folder, {})
 
-        monkeypatch.setattr(training_work, "PYTHON", tmp_path / "none")
+        monkeypatch.setattr(environments, "PEERS_PYTHON", tmp_path / "none")
         monkeypatch.setattr(training_speed, "measured", run)
         assert training_speed.main(["--out", str(tmp_path / "out.json")]) == MissingArtefact.exit_code
         assert "make bench" in capsys.readouterr().err
