@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from recsys_tasks.settings import load_settings
+from tests.settings.builders import edited, line_of, refusal
+
+CONTRAST = "encoder:\n  objective: pairs\n  contrast:\n    "
+
+
+def with_contrast(shop: Path, *lines: str) -> Path:
+    return edited(shop, "top_k: 10", CONTRAST + "\n    ".join(lines))
+
+
+def test_an_objective_has_its_own_settings(shop):
+    contrast = load_settings(with_contrast(shop, "objective: moco", "queue: 64")).encoder.contrast
+    assert (contrast.objective, contrast.queue, contrast.similarity) == ("moco", 64, "cosine")
+
+
+def test_without_a_name_the_objective_is_the_default(shop):
+    contrast = load_settings(with_contrast(shop, "similarity: dot")).encoder.contrast
+    assert (contrast.objective, contrast.similarity) == ("info_nce", "dot")
+
+
+@pytest.mark.parametrize(
+    ("lines", "at", "expected"),
+    [
+        (["objective: byol", "queue: 64"], "queue", "encoder.contrast.queue: unknown key"),
+        (["queue: 64"], "queue", "queue: unknown key"),
+        (["objective: simclr"], "contrast", "encoder.contrast: Input tag 'simclr'"),
+        (
+            ["objective: moco", "momentum: 1.0"],
+            "momentum",
+            "encoder.contrast.momentum: Input should be less than 1",
+        ),
+        (["objective: byol", "similarity: dot"], "similarity", "'cosine' or 'euclidean'"),
+        (["objective: triplet", "temperature: learned"], "temperature", "unknown key"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_a_fault_of_an_objective_is_told_with_its_line(shop, lines, at, expected):
+    message = refusal(with_contrast(shop, *lines))
+    assert message.startswith(f"{shop}:{line_of(shop, at)}: ")
+    assert expected in message
+
+
+def test_an_objective_of_pairs_that_nothing_would_use_is_refused(shop):
+    message = refusal(edited(shop, "top_k: 10", "encoder: {contrast: {objective: moco}}"))
+    assert "needs objective: pairs" in message
+
+
+def test_the_environment_chooses_an_objective_too(shop, monkeypatch):
+    monkeypatch.setenv("RECSYS_ENCODER__OBJECTIVE", "pairs")
+    monkeypatch.setenv("RECSYS_ENCODER__CONTRAST__OBJECTIVE", "triplet")
+    monkeypatch.setenv("RECSYS_ENCODER__CONTRAST__MARGIN", "0.3")
+    contrast = load_settings(shop).encoder.contrast
+    assert (contrast.objective, contrast.margin) == ("triplet", 0.3)
