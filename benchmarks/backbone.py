@@ -31,6 +31,7 @@ from benchmarks.command import finish, homes, shop_parser
 from benchmarks.home import Home, open_home, shop_settings
 from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.evaluate import encoder_gate
+from recsys_tasks.files import write_whole
 from recsys_tasks.model.encoder import TextEncoder, base_folder
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.settings.backbone import AdaptSettings
@@ -38,7 +39,7 @@ from recsys_tasks.steps import build_pairs, finetune_encoder
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job
 from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
-from recsys_tasks.workspace import Facts, write_whole
+from recsys_tasks.workspace import Facts
 
 log = logging.getLogger(__name__)
 

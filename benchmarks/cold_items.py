@@ -34,9 +34,9 @@ from benchmarks.scene import Scene, shoppers
 from benchmarks.tables import cold
 from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.evaluate.window import targets
+from recsys_tasks.files import write_whole
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.steps.job import Job
-from recsys_tasks.workspace import write_whole
 
 log = logging.getLogger(__name__)
 

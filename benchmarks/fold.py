@@ -16,11 +16,11 @@ import polars as pl
 from benchmarks.home import PATIENCE_SECONDS, Home
 from recsys_tasks.calendar import Night, night_of, parse_night
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.files import locked, write_whole
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.schema import Events, Items
 from recsys_tasks.steps.ingest import chunks
-from recsys_tasks.workspace import locked, write_whole
 
 
 @dataclass(frozen=True)

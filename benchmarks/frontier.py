@@ -24,10 +24,10 @@ from benchmarks.night import remembered
 from benchmarks.smaller import first_layers, int8_figures, weights_mb
 from recsys_tasks.calendar import parse_night
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.files import write_whole
 from recsys_tasks.model.encoder import base_folder
 from recsys_tasks.steps import build_pairs, finetune_encoder
 from recsys_tasks.steps.job import Job
-from recsys_tasks.workspace import write_whole
 
 Row = dict[str, Any]
 BASE = "untuned"

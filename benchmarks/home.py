@@ -17,11 +17,12 @@ from pathlib import Path
 from recsys_tasks.calendar import night_of
 from recsys_tasks.errors import EmptyPartition, SettingsError
 from recsys_tasks.extract.events import extract_events
+from recsys_tasks.files import locked, write_whole
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.settings import Settings, SourceSettings, load_settings
 from recsys_tasks.steps.ingest import chunks, run_range
 from recsys_tasks.steps.job import Job, Options
-from recsys_tasks.workspace import fingerprint_of, locked, write_whole
+from recsys_tasks.workspace import fingerprint_of
 
 log = logging.getLogger(__name__)
 

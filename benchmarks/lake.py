@@ -24,9 +24,9 @@ from benchmarks.lake_log import FIRST, LAST, ZONE, events_of, fill_postgres, wri
 from recsys_tasks.calendar import day_start
 from recsys_tasks.extract.events import extract_events
 from recsys_tasks.extract.sources import read
+from recsys_tasks.files import write_whole
 from recsys_tasks.settings import EventSourceSettings
 from recsys_tasks.store.embedded import embedded_url, stop_embedded
-from recsys_tasks.workspace import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -34,8 +34,8 @@ from benchmarks.sequences.systems import Answers
 from benchmarks.sequences.task import Asked, Task, read_task
 from benchmarks.sequences.texts import item_texts
 from recsys_tasks.errors import DataError, MissingArtefact, RecsysError, SettingsError, TrainingFailed
+from recsys_tasks.files import write_whole
 from recsys_tasks.training.sequences import Choice
-from recsys_tasks.workspace import write_whole
 
 log = logging.getLogger(__name__)
 

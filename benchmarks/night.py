@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.isolated import measured
+from recsys_tasks.files import write_whole
 from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.champion import challenger_refs
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job
-from recsys_tasks.workspace import write_whole
 
 log = logging.getLogger(__name__)
 

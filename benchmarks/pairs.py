@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.environments import has_peers, run_module
 from benchmarks.pairs_log import write_log
 from recsys_tasks.errors import TrainingFailed
-from recsys_tasks.workspace import write_whole
+from recsys_tasks.files import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.environments import CHECKOUT, has_peers, run_module
 from benchmarks.quality_tables import TABLES
 from recsys_tasks.errors import MissingArtefact, RecsysError, SettingsError
-from recsys_tasks.workspace import write_whole
+from recsys_tasks.files import write_whole
 
 PAGE = CHECKOUT / "docs" / "quality.md"
 BLOCK = re.compile(r"(<!-- begin (?P<name>[^>]+?) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)

@@ -19,7 +19,7 @@ import polars as pl
 
 from benchmarks.intervals import Figure, Resampled
 from benchmarks.metrics import COVERAGE, GINI, METRICS
-from recsys_tasks.workspace import write_whole
+from recsys_tasks.files import write_whole
 
 Row = dict[str, Any]
 

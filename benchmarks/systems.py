@@ -24,12 +24,13 @@ from benchmarks.peers.registry import PEERS
 from benchmarks.scene import Scene
 from benchmarks.slices import TARGETS
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.files import write_whole
 from recsys_tasks.lake.records import content_hash
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.steps.evaluate import list_settings
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import LIST_ROOMS
-from recsys_tasks.workspace import code_version, fingerprint_of, write_whole
+from recsys_tasks.workspace import code_version, fingerprint_of
 
 HERE = Path(__file__).parent
 OWN_CODE = ("ours.py", "plain_rows.py", "systems.py", "scene.py")

@@ -31,7 +31,7 @@ from benchmarks.scene import Scene, shoppers
 from benchmarks.slices import TARGETS, item_facts, slices
 from benchmarks.systems import Made
 from recsys_tasks.errors import EmptyPartition, SettingsError
-from recsys_tasks.workspace import write_whole
+from recsys_tasks.files import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -31,9 +31,9 @@ from benchmarks.training_work import (
     write_work,
 )
 from recsys_tasks.errors import RecsysError
+from recsys_tasks.files import write_whole
 from recsys_tasks.model.encoder import base_folder
 from recsys_tasks.training.minimise import rate
-from recsys_tasks.workspace import write_whole
 
 TEXTS, PAIRS = 10_000, 128
 TRAINERS = ("ours", "peer", "peer-default")

@@ -1,6 +1,5 @@
 import json
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -12,16 +11,10 @@ import pytest
 
 from recsys_tasks import workspace as workspace_module
 from recsys_tasks.calendar import Night
-from recsys_tasks.errors import Busy, MissingArtefact, NoSpace
+from recsys_tasks.errors import Busy, MissingArtefact
+from recsys_tasks.files import locked
 from recsys_tasks.settings import PairSettings
-from recsys_tasks.workspace import (
-    Workspace,
-    code_version,
-    enough_space,
-    fingerprint_of,
-    locked,
-    write_whole,
-)
+from recsys_tasks.workspace import Workspace, code_version, fingerprint_of
 
 NIGHT = Night(date(2026, 1, 5))
 
@@ -224,38 +217,7 @@ def test_newest_before_is_strictly_earlier(workspace):
     assert workspace.newest_before("towers", NIGHT) == older
 
 
-def test_files_appear_whole(tmp_path):
-    target = tmp_path / "deep" / "current"
-    write_whole(target, "one")
-    write_whole(target, "two")
-    assert target.read_text() == "two"
-    assert os.listdir(target.parent) == ["current"]
-
-
 def test_a_fingerprint_does_not_depend_on_the_order_of_keys():
     assert fingerprint_of({"a": 1, "b": [1, 2]}) == fingerprint_of({"b": [1, 2], "a": 1})
     assert fingerprint_of({"a": [1, 2]}) != fingerprint_of({"a": [2, 1]})
     assert len(fingerprint_of({})) == 16
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(28, "No space left on device"),
-        ValueError("parquet: underlying IO error: No space left on device (os error 28)"),
-        OSError(122, "Disk quota exceeded"),
-    ],
-)
-def test_a_full_disk_is_one_error_whatever_library_says_so(tmp_path, error):
-    with (
-        pytest.raises(NoSpace, match=r"no space left for .*free some space, then run again"),
-        enough_space(tmp_path),
-    ):
-        raise error
-
-
-@pytest.mark.parametrize("error", [OSError(2, "No such file"), Busy("another process"), KeyboardInterrupt()])
-def test_other_errors_stay_what_they_are(tmp_path, error):
-    with pytest.raises(type(error)) as raised, enough_space(tmp_path):
-        raise error
-    assert raised.value is error

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.publish.measure import Sizes, measure_all
+from recsys_tasks.files import write_whole
 from recsys_tasks.store.embedded import stop_embedded
-from recsys_tasks.workspace import write_whole
 
 
 def parser() -> argparse.ArgumentParser:

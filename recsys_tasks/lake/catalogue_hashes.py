@@ -9,9 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys_tasks.files import write_whole
 from recsys_tasks.lake.catalogue import catalogue_at
 from recsys_tasks.lake.records import content_hash
-from recsys_tasks.workspace import Facts, code_version, fingerprint_of, write_whole
+from recsys_tasks.workspace import Facts, code_version, fingerprint_of
 
 # What a hash rests on beside the rows: other code may read them otherwise.
 CODE = ("lake", "schema")

@@ -12,7 +12,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.schema import PrimitiveType
 
 from recsys_tasks.errors import Busy
-from recsys_tasks.workspace import locked
+from recsys_tasks.files import locked
 
 log = logging.getLogger(__name__)
 

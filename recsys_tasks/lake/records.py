@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys_tasks.workspace import write_whole
+from recsys_tasks.files import write_whole
 
 
 @dataclass(frozen=True)

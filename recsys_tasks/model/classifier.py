@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.files import write_whole
 from recsys_tasks.model.arrays import Floats, Positions, Progress
 from recsys_tasks.model.encoder import autocast, best_device, equal_length_batches
 from recsys_tasks.model.purchase import LABELS
-from recsys_tasks.workspace import write_whole
 
 FACTS = "purchase_classifier.json"
 # What the tokenizer makes of pairs: a list of token numbers a pair, under each of its names.

@@ -30,12 +30,12 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
 from recsys_tasks.errors import MissingArtefact, SchemaMismatch
+from recsys_tasks.files import write_whole
 from recsys_tasks.model.cold import borrow
 from recsys_tasks.model.histories import Bags, Histories, microseconds
 from recsys_tasks.model.launches import Launches
 from recsys_tasks.model.popularity import popularity_matrix
 from recsys_tasks.model.tower_parts import FORMAT, TowerFacts, TowerTensors, own_parts
-from recsys_tasks.workspace import write_whole
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.files import write_whole
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.settings import RankerSettings
-from recsys_tasks.workspace import write_whole
 
 if TYPE_CHECKING:
     # Importing it takes seconds, since it brings scikit-learn; steps that only name a ranker do without.

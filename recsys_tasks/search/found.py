@@ -8,10 +8,10 @@ import polars as pl
 import yaml
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
+from recsys_tasks.files import write_whole
 from recsys_tasks.search.picture import draw
 from recsys_tasks.search.space import SEARCHED, AugmentSpace, Choice, Space
 from recsys_tasks.search.study import JUDGED, best, judged
-from recsys_tasks.workspace import write_whole
 
 BEST, TRIALS, PICTURE = "best.yaml", "trials.csv", "what_mattered.png"
 # Fewer say nothing about what mattered.

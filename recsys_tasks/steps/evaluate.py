@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys_tasks.evaluate.gate import CHALLENGER, CHAMPION, POPULAR, REPEAT
+from recsys_tasks.files import write_whole
 from recsys_tasks.recommend.model import Model, PopularModel, RepeatModel
 from recsys_tasks.steps.champion import Champion, challenger_refs, champion, model_of
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import LIST_ROOMS
 from recsys_tasks.steps.scoreboard import score_models
-from recsys_tasks.workspace import Draft, Facts, write_whole
+from recsys_tasks.workspace import Draft, Facts
 
 ROOMS = (*LIST_ROOMS, "evaluate", "steps/evaluate", "steps/scoreboard")
 

@@ -16,10 +16,11 @@ from recsys_tasks.extract.columns import place_of
 from recsys_tasks.extract.events import extract_events
 from recsys_tasks.extract.extracted import Extracted
 from recsys_tasks.extract.items import extract_items
+from recsys_tasks.files import enough_space
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.schema import Events, Items
 from recsys_tasks.settings import Settings, load_settings
-from recsys_tasks.workspace import Facts, Workspace, enough_space
+from recsys_tasks.workspace import Facts, Workspace
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,9 @@
 
 import json
 
+from recsys_tasks.files import write_whole
 from recsys_tasks.steps.job import Job
-from recsys_tasks.workspace import Facts, write_whole
+from recsys_tasks.workspace import Facts
 
 
 def record_of(job: Job, name: str) -> Facts | None:

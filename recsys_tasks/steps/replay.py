@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.files import locked, write_whole
 from recsys_tasks.settings import load_settings
 from recsys_tasks.steps.audit_time import made_from
 from recsys_tasks.steps.champion import is_popular
@@ -25,7 +26,7 @@ from recsys_tasks.steps.job import Job, Options, Start
 from recsys_tasks.steps.pin import PINNED, Accepted, Pin
 from recsys_tasks.store.store import AnyNight, Store
 from recsys_tasks.store.tables import Decision
-from recsys_tasks.workspace import Artefact, Facts, Workspace, locked, write_whole
+from recsys_tasks.workspace import Artefact, Facts, Workspace
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 
 from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.files import enough_space, locked
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job, Options, open_job
 from recsys_tasks.steps.one_state import pinned
 from recsys_tasks.steps.records import keep_record, made_seconds, record_of
-from recsys_tasks.workspace import Facts, enough_space, locked
+from recsys_tasks.workspace import Facts
 
 log = logging.getLogger(__name__)
 

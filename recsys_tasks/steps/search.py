@@ -21,6 +21,7 @@ from recsys_tasks.errors import EmptyPartition, SettingsError, TrainingFailed
 from recsys_tasks.evaluate.encoder_days import validation_cut
 from recsys_tasks.evaluate.encoder_gain import gain
 from recsys_tasks.evaluate.encoder_gate import Trial
+from recsys_tasks.files import enough_space, locked
 from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.encoder import base_folder, layers_of, weights_hash
 from recsys_tasks.model.whiten import Whitening
@@ -34,7 +35,7 @@ from recsys_tasks.steps.job import Job
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
 from recsys_tasks.training.launch import launch
-from recsys_tasks.workspace import Facts, code_version, enough_space, fingerprint_of, locked
+from recsys_tasks.workspace import Facts, code_version, fingerprint_of
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,13 @@ from sqlalchemy import event
 
 from recsys_tasks.errors import NoSpace, StoreUnavailable
 from recsys_tasks.extract import quarantine
+from recsys_tasks.files import enough_space
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.model.vector_cache import VectorCache
 from recsys_tasks.schema import Rejects
 from recsys_tasks.steps.ingest import run_range
 from recsys_tasks.store.store import open_store
-from recsys_tasks.workspace import Workspace, enough_space
+from recsys_tasks.workspace import Workspace
 from tests.faults.disks import Quota, SmallDisk, small_disk
 from tests.faults.work import DAY, KEEP_ONE, NIGHT, ZONE, candidate_of, events, fill_day, lists_of
 from tests.steps.log_shop import make_log_shop, visits

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from recsys_tasks.errors import Busy
+from recsys_tasks.files import locked
 from recsys_tasks.lake import delta
 from recsys_tasks.lake.tables import Lake
-from recsys_tasks.workspace import locked
 from tests.lake.builders import write_day
 
 DAYS = [f"2026-03-{day:02d}" for day in range(1, 9)]

@@ -7,11 +7,12 @@ import types
 
 import pytest
 
-from recsys_tasks import workspace
+from recsys_tasks import files
 from recsys_tasks.errors import Busy, MissingArtefact, NightOutOfRange, SettingsError
+from recsys_tasks.files import locked
 from recsys_tasks.steps.job import Options
 from recsys_tasks.steps.runner import night_alone, run_step
-from recsys_tasks.workspace import Workspace, locked
+from recsys_tasks.workspace import Workspace
 from tests.shop import make_shop
 
 
@@ -105,7 +106,7 @@ def training(monkeypatch):
     module = types.ModuleType("recsys_tasks.steps.build_pairs")
     module.run = run
     monkeypatch.setitem(sys.modules, "recsys_tasks.steps.build_pairs", module)
-    monkeypatch.setattr(workspace, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(files, "LOOK_SECONDS", 0.01)
     return types.SimpleNamespace(release=release, entered=entered, made=made)
 
 
@@ -118,9 +119,9 @@ def test_a_retry_waits_for_the_task_that_lived_on_and_uses_what_it_made(shop, tr
     # The first goes on once the second is seen to wait, however slow the machine is.
     said = logging.Handler()
     said.emit = lambda record: training.release.set() if "waiting for" in record.getMessage() else None
-    workspace.log.addHandler(said)
+    files.log.addHandler(said)
     retried = run_step("build_pairs", shop.night(), wait_seconds=30)
-    workspace.log.removeHandler(said)
+    files.log.removeHandler(said)
     lived_on.join()
     assert training.made == [True, False]
     assert retried["reused"]
