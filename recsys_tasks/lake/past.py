@@ -12,8 +12,10 @@ from deltalake.exceptions import DeltaError
 
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.lake.delta import files_of
+from recsys_tasks.lake.event_days import record_of
+from recsys_tasks.lake.folder import DAY
 from recsys_tasks.lake.records import DayRecord
-from recsys_tasks.lake.tables import DAY, Lake, record_of
+from recsys_tasks.lake.tables import Lake
 
 
 @dataclass(frozen=True)
