@@ -3,8 +3,11 @@
 # What every step that reads the lake rests on: which day an event falls on, and what a night may see.
 COMMON = ("calendar", "lake", "schema")
 
-# What turns a model into lists: part of everything made of lists.
-LIST_ROOMS = ("recommend", "index", "model", *COMMON, "steps/champion")
+# What turns a model into lists.
+ASKED = ("recommend", "index", "steps/champion")
+
+# Part of everything made of lists; ``model`` as a whole, for a model may hold a classifier that is asked.
+LIST_ROOMS = (*ASKED, "model", *COMMON)
 
 # What makes a purchase classifier.
 CLASSIFIER_ROOMS = (
@@ -23,10 +26,23 @@ CLASSIFIER_ROOMS = (
     "training/processes",
 )
 
-# What fits towers; the rest of ``training`` is the encoder's and the classifier's.
+# What fits towers; the rest of ``model`` and ``training`` is the encoder's and the classifier's.
 TOWER_ROOMS = (
     *COMMON,
-    "model",
+    "model/arrays",
+    "model/augment",
+    "model/causal",
+    "model/causal_users",
+    "model/cold",
+    "model/factors",
+    "model/histories",
+    "model/launches",
+    "model/losses",
+    "model/neighbours",
+    "model/popularity",
+    "model/tower_parts",
+    "model/towers",
+    "model/vectors",
     "training/history_views",
     "training/lazy_adam",
     "training/tower_catalogue",
@@ -40,11 +56,15 @@ TOWER_ROOMS = (
 )
 
 RANKER_ROOMS = (
-    *LIST_ROOMS,
+    *ASKED,
     *TOWER_ROOMS,
-    *CLASSIFIER_ROOMS,
     "pairs",
     "steps/standing_ranker",
     "steps/ranker_cuts",
     "steps/train_ranker",
 )
+
+
+def ranker_rooms(*, classifier: bool) -> tuple[str, ...]:
+    """What fits a ranker: the purchase classifier's code only where it reads one, for a ranker is dear to fit anew."""
+    return (*RANKER_ROOMS, *CLASSIFIER_ROOMS) if classifier else RANKER_ROOMS

@@ -6,7 +6,7 @@ from typing import Any
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import goes_on
-from recsys_tasks.steps.rooms import RANKER_ROOMS
+from recsys_tasks.steps.rooms import ranker_rooms
 from recsys_tasks.workspace import Artefact, code_version
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def earlier_ranker(job: Job, encoder: str) -> Artefact | None:
         "settings": made_by["settings"] != settings_of(job),
         "seed": made_by["seed"] != job.settings.seed,
         "base of the classifier": made_by["inputs"].get("classifier_base") != classifier_base(job),
-        "code": made_by["code"] != {room: code_version(room) for room in sorted(RANKER_ROOMS)},
+        "code": made_by["code"] != {room: code_version(room) for room in sorted(rooms_of(job))},
     }
     changed = [name for name, is_other in differs.items() if is_other]
     if changed:
@@ -57,6 +57,11 @@ def classifier_base(job: Job) -> str | None:
     from recsys_tasks.steps.fit_classifier import base_hash
 
     return base_hash(job.settings.classifier)
+
+
+def rooms_of(job: Job) -> tuple[str, ...]:
+    """The code that fits a ranker of tonight."""
+    return ranker_rooms(classifier=job.settings.classifier.enabled)
 
 
 def settings_of(job: Job) -> dict[str, Any]:

@@ -28,8 +28,13 @@ from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.fit_classifier import fit_classifier
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan, plans
-from recsys_tasks.steps.rooms import RANKER_ROOMS
-from recsys_tasks.steps.standing_ranker import CLASSIFIER, classifier_base, earlier_ranker, settings_of
+from recsys_tasks.steps.standing_ranker import (
+    CLASSIFIER,
+    classifier_base,
+    earlier_ranker,
+    rooms_of,
+    settings_of,
+)
 from recsys_tasks.training.tower_data import has_positives
 from recsys_tasks.training.towers import fit_towers
 from recsys_tasks.workspace import Artefact, Draft, Facts
@@ -58,7 +63,7 @@ def run(job: Job) -> Facts:
             **job.lake.state(before_window),
         },
         settings=settings_of(job),
-        rooms=RANKER_ROOMS,
+        rooms=rooms_of(job),
         seed=job.settings.seed,
         recorded={
             **job.lake.versions(),

@@ -13,7 +13,9 @@ from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps import build_pairs, recommend, standing_ranker, train_ranker
 from recsys_tasks.steps.champion import challenger_refs, model_of
 from recsys_tasks.steps.recommend import LISTS
+from recsys_tasks.steps.rooms import CLASSIFIER_ROOMS, RANKER_ROOMS
 from recsys_tasks.steps.standing_ranker import CLASSIFIER, earlier_ranker
+from recsys_tasks.workspace import code_version
 from tests.pairs.night import NIGHT
 from tests.steps.classifier_night import base_in, in_this_process, with_classifier
 from tests.steps.list_night import bare_job, decided, list_job, staple_log
@@ -47,6 +49,7 @@ def test_the_ranker_keeps_a_classifier_that_saw_what_its_base_towers_saw(job):
     ranker = job.workspace.need("ranker", NIGHT)
     told = ranker.metrics["classifier"]
     assert told["fitted"]
+    assert set(CLASSIFIER_ROOMS) <= ranker.manifest["code"].keys()
     assert told["until"] == ranker.metrics["cuts"][0]
     assert (ranker.path / CLASSIFIER / "model.safetensors").is_file()
 
@@ -99,6 +102,7 @@ def test_off_there_is_no_classifier_and_none_is_recorded(tmp_path, base):
     assert "classifier" not in ranker.metrics
     assert not (ranker.path / CLASSIFIER).exists()
     assert ranker.manifest["settings"]["classifier"] is None
+    assert ranker.manifest["code"].keys() == set(RANKER_ROOMS)
     # So settings that nothing reads make no other ranker.
     other = with_classifier(job, base, steps=7)
     assert train_ranker.run(other)["artefact"] == ranker.ref
@@ -110,8 +114,27 @@ def test_a_standing_ranker_of_another_classifier_is_not_taken(job, base, tmp_pat
     assert earlier_ranker(tomorrow, ENCODER) is not None
     assert earlier_ranker(with_classifier(tomorrow, base, enabled=True, steps=4), ENCODER) is None
     assert earlier_ranker(with_classifier(tomorrow, base, enabled=False), ENCODER) is None
-    monkeypatch.setattr(standing_ranker, "classifier_base", lambda job: "another")
+    with monkeypatch.context() as patch:
+        patch.setattr(standing_ranker, "classifier_base", lambda job: "another")
+        assert earlier_ranker(tomorrow, ENCODER) is None
+    monkeypatch.setattr(standing_ranker, "code_version", other_classifier)
     assert earlier_ranker(tomorrow, ENCODER) is None
+
+
+def other_classifier(room):
+    """The version of a room's code, had the classifier's training been changed."""
+    return "another" if room == "training/classifier" else code_version(room)
+
+
+def test_where_it_is_off_a_change_of_its_code_leaves_the_standing_ranker(tmp_path, base, monkeypatch):
+    job = with_classifier(bare_job(tmp_path), base)
+    build_pairs.run(job)
+    make_vectors(job)
+    train_ranker.run(job)
+    tomorrow = replace(job, night=NIGHT.shift(1))
+    told_vectors(tomorrow, ENCODER)
+    monkeypatch.setattr(standing_ranker, "code_version", other_classifier)
+    assert earlier_ranker(tomorrow, ENCODER) is not None
 
 
 def test_too_little_to_learn_from_leaves_the_column_blank_and_says_why(base, tmp_path, monkeypatch):

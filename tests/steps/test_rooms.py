@@ -3,7 +3,7 @@
 import pytest
 
 from recsys_tasks.steps import evaluate, finetune_encoder, recommend
-from recsys_tasks.steps.rooms import CLASSIFIER_ROOMS, COMMON, TOWER_ROOMS
+from recsys_tasks.steps.rooms import CLASSIFIER_ROOMS, COMMON, TOWER_ROOMS, ranker_rooms
 from tests.architecture.imports import PACKAGE, files_in, imports_of, module_of
 from tests.pairs.night import NIGHT
 from tests.steps.list_night import decided
@@ -57,16 +57,20 @@ NO_RESULT = {
 }
 
 
-def trained_by(module):
-    """The modules of ``training`` that a module of it rests on, as rooms."""
-    files, found, todo = {module_of(file): file for file in files_in(PACKAGE)}, set(), [module]
+def under(*modules, but=()):
+    """The rooms that modules rest on, and those modules; not what only ``but`` would bring in."""
+    files, found, todo = {module_of(file): file for file in files_in(PACKAGE)}, set(), [*modules]
     while todo:
         one = todo.pop()
-        if one in files and one not in found:
+        if one in files and one not in found and one not in but:
             found.add(one)
             todo += [imported.target for imported in imports_of(files[one])]
-    rooms = {one.removeprefix(f"{PACKAGE}.").replace(".", "/") for one in found}
-    return {room for room in rooms if room.startswith("training/")} - NO_RESULT
+    return {one.removeprefix(f"{PACKAGE}.").replace(".", "/") for one in found}
+
+
+def lacking(rooms, needed):
+    """Which of the needed no room holds."""
+    return {one for one in needed if not any(one == room or one.startswith(f"{room}/") for room in rooms)}
 
 
 @pytest.mark.parametrize(
@@ -78,9 +82,29 @@ def trained_by(module):
     ],
 )
 def test_a_training_depends_on_all_the_code_that_trains(module, rooms):
-    missing = {
-        room
-        for room in trained_by(f"{PACKAGE}.training.{module}")
-        if not any(room == one or room.startswith(f"{one}/") for one in rooms)
-    }
+    trains = {room for room in under(f"{PACKAGE}.training.{module}") if room.startswith("training/")}
+    missing = lacking(rooms, trains - NO_RESULT)
     assert not missing, f"changed code would find an old result: add {sorted(missing)} to its rooms"
+
+
+ASKING_THE_CLASSIFIER = {"model/classifier", "model/purchase"}
+
+
+def test_a_ranker_depends_on_all_of_the_model_that_it_asks_and_on_the_classifier_where_it_reads_one():
+    asks = [module_of(file) for room in ("recommend", "index") for file in files_in(f"{PACKAGE}/{room}")]
+    modules = under(*asks, f"{PACKAGE}.training.towers", but={f"{PACKAGE}.model.classifier"})
+    needed = {room for room in modules if room.startswith("model/")}
+    assert lacking(ranker_rooms(classifier=False), needed) == needed & ASKING_THE_CLASSIFIER
+    assert lacking(ranker_rooms(classifier=True), needed | set(CLASSIFIER_ROOMS)) == set()
+
+
+def test_without_a_classifier_its_code_fits_no_ranker_anew():
+    own = {
+        "steps/fit_classifier",
+        "training/classifier",
+        "training/classifier_data",
+        "training/classifier_job",
+    }
+    own |= ASKING_THE_CLASSIFIER
+    assert own <= set(CLASSIFIER_ROOMS)
+    assert lacking(ranker_rooms(classifier=False), own) == own
