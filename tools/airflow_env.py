@@ -7,6 +7,8 @@ from tools.places import CHECKOUT, USER, Places
 
 # Tasks at once. The night is a chain; a second slot serves ingest chunks, and two cores are a common machine.
 PARALLELISM = 2
+# Airflow's own command line warns at every call that it could not draw a picture of a DAG; nothing here asks it to.
+UNASKED = "ignore:Could not import graphviz:UserWarning"
 
 
 def airflow_environment(
@@ -56,6 +58,7 @@ def airflow_environment(
         "AIRFLOW_HOME": str(places.home),
         "RECSYS_SHOP": str(shop),
         "PYTHONPATH": str(CHECKOUT),
+        "PYTHONWARNINGS": ",".join(filter(None, [base.get("PYTHONWARNINGS"), UNASKED])),
         # Idle OpenMP threads would spin on the cores that the servers need.
         "OMP_WAIT_POLICY": "PASSIVE",
     }

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from tools.airflow_env import airflow_environment, with_driver
@@ -45,6 +48,15 @@ def test_tasks_find_the_product_and_the_shop(environment, tmp_path):
 
 def test_waiting_threads_sleep(environment):
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_airflow_warns_of_no_pictures_that_nobody_asked_for(environment):
+    script = "import warnings; warnings.warn('Could not import graphviz. And more.'); warnings.warn('other')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "graphviz" not in done.stderr.replace(script, "")
+    assert "UserWarning: other" in done.stderr
 
 
 def test_what_was_there_stays(environment):
