@@ -57,7 +57,9 @@ def roll_back(engine: Engine, to: int | None, *, who: str, why: str) -> Generati
         if target is None:
             raise PublishRefused(_nowhere_to_go(session, live, to))
         if target.id == live.id:
-            raise PublishRefused(f"generation {live.id} is live already; {_choices(session)}")
+            raise PublishRefused(
+                f"nothing was moved: generation {live.id} is live already; {_choices(session, live)}"
+            )
         _require_ready(target)
         _withdraw(session, _live_only(live) if to is None else _later_than(target), why)
         target.rolled_back_at = target.rolled_back_why = None
@@ -106,14 +108,15 @@ def _nowhere_to_go(session: Session, live: Generation, to: int | None) -> str:
     missing = f"there is no generation {to}"
     if to is None:
         missing = "no earlier generation that was live and not rolled back is kept"
-    return f"{missing}; generation {live.id} stays live; {_choices(session)}"
+    return f"{missing}; generation {live.id} stays live; {_choices(session, live)}"
 
 
-def _choices(session: Session) -> str:
-    """What an operator may name."""
-    ready = session.scalars(select(Generation).where(Generation.state == "ready").order_by(Generation.id))
+def _choices(session: Session, live: Generation) -> str:
+    """What an operator may name, on the command line and in the form."""
+    others = select(Generation).where(Generation.state == "ready", Generation.id != live.id)
+    ready = session.scalars(others.order_by(Generation.id))
     told = [f"{g.id} (night {g.night}{', rolled back' if g.rolled_back_at else ''})" for g in ready]
-    return f"--to may name {', '.join(told)}"
+    return f"can be made live: {', '.join(told)}" if told else "no other generation is kept"
 
 
 def _live_only(live: Generation) -> ColumnElement[bool]:

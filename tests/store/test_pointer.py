@@ -129,12 +129,22 @@ def test_there_may_be_nothing_to_go_back_to(store):
     only = publish(store, MONDAY)
     with pytest.raises(PublishRefused, match="no earlier generation"):
         store.rollback(why="bad", who="me")
-    with pytest.raises(PublishRefused, match=r"no generation 99.*--to may name 1 \(night 2026-03-02\)"):
+    with pytest.raises(
+        PublishRefused, match=r"no generation 99; generation 1 stays live; no other generation is kept"
+    ):
         store.rollback(99, why="bad", who="me")
-    with pytest.raises(PublishRefused, match="live already"):
-        store.rollback(only.id, why="bad", who="me")
     assert store.live().id == only.id
     assert store.decision(MONDAY).revoked_at is None
+
+
+def test_what_is_live_already_is_not_moved_to_and_the_others_are_named(store):
+    monday, tuesday = publish(store, MONDAY), publish(store, TUESDAY)
+    told = rf"nothing was moved: generation 2 is live already; can be made live: {monday.id} \(night 2026-03-02\)$"
+    with pytest.raises(PublishRefused, match=told):
+        store.rollback(tuesday.id, why="bad", who="me")
+    assert store.live().id == tuesday.id
+    assert len(store.moves()) == 2
+    assert store.generations()[1].rolled_back_at is None
 
 
 def test_refused_and_pruned_lists_are_not_gone_back_to(store):
