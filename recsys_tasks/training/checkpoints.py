@@ -33,6 +33,9 @@ REQUEST_DIGITS = 16
 # Mappings, sequences, tensors, arrays and plain JSON values, nested.
 State = Any
 
+# What reading a file that is not there, not whole or no checkpoint at all raises.
+UNREADABLE = (OSError, SafetensorError, KeyError, ValueError)
+
 
 @dataclass(frozen=True)
 class Checkpoints:
@@ -58,7 +61,7 @@ class Checkpoints:
     def save(self, done: int, state: State) -> None:
         """Write the state behind ``done`` steps. A disk that is full costs the checkpoint, not the training."""
         assert self.folder is not None
-        target = self.folder / f"step-{done:09d}.safetensors"
+        target = self._file(done)
         try:
             _write_whole(target, state, {"request": self.request})
         except (OSError, SafetensorError) as error:
@@ -77,13 +80,24 @@ class Checkpoints:
         for file in self._newest_first():
             try:
                 facts, state = _read(file)
-            except (OSError, SafetensorError, KeyError, ValueError) as error:
+            except UNREADABLE as error:
                 log.warning("checkpoint %s is damaged and left out: %s", file.name, error)
                 continue
             if facts.get("request") == self.request:
                 return state
             log.info("checkpoint %s is of another training and left out", file.name)
         return None
+
+    def behind(self, done: int) -> State:
+        """The state behind ``done`` steps of this request. Raises one of UNREADABLE where it cannot be read."""
+        facts, state = _read(self._file(done))
+        if facts.get("request") != self.request:
+            raise ValueError(f"{self._file(done).name} is of another training")
+        return state
+
+    def _file(self, done: int) -> Path:
+        assert self.folder is not None
+        return self.folder / f"step-{done:09d}.safetensors"
 
     def _newest_first(self) -> list[Path]:
         if self.folder is None or not self.folder.is_dir():

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys_tasks.errors import TrainingFailed
-from recsys_tasks.training.checkpoints import Checkpoints
+from recsys_tasks.training.checkpoints import UNREADABLE, Checkpoints
 from recsys_tasks.training.optimisation import Optimisation
 from recsys_tasks.training.processes import Processes
 
@@ -54,10 +54,11 @@ def minimise(
     AdamW over all steps; the loss of each.
 
     Goes on from the newest checkpoint of ``care``, if there is one; the result is that of an unbroken run, bit for bit.
-    Raises TrainingFailed, before the optimiser moves, where a loss or its gradient is not finite.
+    Raises TrainingFailed, before the optimiser moves, where a loss or its gradient is not finite, and where one of the
+    processes cannot read the checkpoint that the first one goes on from.
     """
     run = Optimisation(groups, lambda step: rate(step, steps), care.remembered)
-    _resume(run, care.checkpoints, steps)
+    _resume(run, care.checkpoints, processes, steps)
     began, first = time.monotonic(), len(run.losses)
     for step in range(first, steps):
         loss = loss_of(step)
@@ -85,11 +86,37 @@ def rate(step: int, steps: int) -> float:
     return min((step + 1) / warm_up, (steps - step) / max(1.0, steps - warm_up), 1.0)
 
 
-def _resume(run: Optimisation, checkpoints: Checkpoints, steps: int) -> None:
-    kept = checkpoints.newest()
+def _resume(run: Optimisation, checkpoints: Checkpoints, processes: Processes, steps: int) -> None:
+    """
+    The first process chooses for all: on a network file system another one may see other files, and would train apart.
+    """
+    kept = checkpoints.newest() if processes.rank == 0 else None
     if kept is not None:
         run.restore(kept)
-        log.info("resuming behind step %d of %d: an earlier process was broken off", len(run.losses), steps)
+    done = processes.told(len(run.losses))
+    if done == 0:
+        return
+    can_read = processes.rank == 0 or _restored(run, checkpoints, done)
+    blind = [rank for rank, can in enumerate(processes.gathered(int(can_read))) if not can]
+    if blind:
+        # All of them end: one that went on alone would wait for the others for ever.
+        raise TrainingFailed(
+            f"process {', '.join(map(str, blind))} of {processes.world} (from 0) cannot read the checkpoint behind "
+            f"step {done} of {checkpoints.folder}, which process 0 goes on from: let all machines see the same files "
+            "there, or remove it to go on from the one before it"
+        )
+    log.info("resuming behind step %d of %d: an earlier process was broken off", done, steps)
+
+
+def _restored(run: Optimisation, checkpoints: Checkpoints, done: int) -> bool:
+    """Whether the state behind ``done`` steps could be read; if so, ``run`` has it."""
+    try:
+        run.restore(checkpoints.behind(done))
+    except UNREADABLE as error:
+        # As an error: a process that is not the first is heard with nothing less.
+        log.error("the checkpoint behind step %d cannot be read: %s", done, error)
+        return False
+    return True
 
 
 def _stop_if_not_finite(step: int, loss: float, norm: float, care: Care) -> None:

@@ -69,6 +69,23 @@ class Processes:
         if self.world > 1:
             dist.barrier()
 
+    def told(self, number: int) -> int:
+        """The first process's number, told to all."""
+        if self.world == 1:
+            return number
+        tensor = torch.tensor([number], device=self.device)
+        dist.broadcast(tensor, src=0)
+        return int(tensor.item())
+
+    def gathered(self, number: int) -> list[int]:
+        """Every process's number, by rank."""
+        if self.world == 1:
+            return [number]
+        own = torch.tensor([number], device=self.device)
+        each = [torch.empty_like(own) for _ in range(self.world)]
+        dist.all_gather(each, own)
+        return [int(tensor.item()) for tensor in each]
+
     def share(self, codes: Positions, work: Callable[[Positions], Tensor]) -> Tensor:
         """
         ``work`` on this process's share of the codes; the results of all, in the order of ``codes``, (n, d).
