@@ -3,11 +3,15 @@ Training on several machines: the first one's step announces its training, the o
 
 On each other machine ``NODE_RANK=1 python -m recsys_tasks.training.nodes HOME`` (2, 3, ... on further ones) waits for
 trainings of the shop in HOME, a folder that all machines share, and takes part in each of them until it is ended.
+
+A night that is killed leaves its note behind. The note alone therefore calls nobody: a training is there when it
+answers at its address, and that ends with the process, however it ends.
 """
 
 import json
 import logging
 import os
+import socket
 import sys
 import time
 import uuid
@@ -22,6 +26,8 @@ log = logging.getLogger(__name__)
 
 RANK_VARIABLE = "NODE_RANK"
 LOOK_SECONDS = 1.0
+# A machine that was switched off does not even refuse.
+ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +74,8 @@ def announced(home: Path, nodes: Nodes, module: str, folder: Path) -> Iterator[N
         place.unlink(missing_ok=True)
 
 
-def waiting(home: Path) -> Announcement | None:
-    """The training that waits for nodes, if there is one."""
+def announcement(home: Path) -> Announcement | None:
+    """The note in ``home``, if there is one; its training may be gone."""
     try:
         return Announcement(**json.loads(_place(home).read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -86,21 +92,60 @@ def own_rank() -> int:
     return int(told)
 
 
-def take_part(home: Path, seen: str | None = None) -> str | None:
-    """Join the training that waits, unless it is the one ``seen``; the name of the last one joined."""
+def answers(endpoint: str) -> bool:
+    """Whether anybody listens at HOST:PORT."""
+    host, _, port = endpoint.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+class Waiting:
+    """A machine that waits for trainings in ``home``, and takes part in each of them once."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.joined: str | None = None
+        self._told: str | None = None
+
+    def look(self) -> None:
+        """Join the training that is there, until it has ended; or log, once, why the waiting goes on."""
+        found = announcement(self.home)
+        why = self._why_not(found)
+        if found is not None and why is None:
+            self.joined = found.name
+            join(found)
+        elif why != self._told:
+            log.info("waiting: %s", why)
+        self._told = why
+
+    def _why_not(self, found: Announcement | None) -> str | None:
+        """Why this training is not to be joined; none where it is."""
+        if found is None:
+            return f"no training is announced in {_place(self.home)}"
+        if found.name == self.joined:
+            return f"this machine took part in the training of {found.folder}, and no other is announced"
+        if not answers(found.endpoint):
+            return (
+                f"{_place(self.home)} announces the training of {found.folder}, but nothing answers at "
+                f"{found.endpoint}: it does not listen yet, or its night was killed and left the note behind"
+            )
+        # A note is there before its training listens: where it is still the same one, it was this one that answered.
+        return None if announcement(self.home) == found else "another training was announced just now"
+
+
+def join(found: Announcement) -> None:
+    """Run this machine's workers of an announced training. One that fails is logged: the night itself tells why."""
     from recsys_tasks.training.launch import launch
 
-    found = waiting(home)
-    if found is None or found.name == seen:
-        return seen
     log.info("joining %s on %d nodes", found.folder, found.count)
     nodes = Nodes(count=found.count, endpoint=found.endpoint, rank=own_rank())
     try:
         launch(found.module, Path(found.folder), nodes=nodes)
     except RecsysError as error:
-        # The first node fails its step and tells why; this one waits for the retry.
         log.warning("the training failed: %s", error)
-    return found.name
 
 
 def _place(home: Path) -> Path:
@@ -113,7 +158,7 @@ if __name__ == "__main__":
         raise SystemExit(
             f"set {RANK_VARIABLE} to this machine's number, 1 or more; the night itself runs on number 0"
         )
-    last: str | None = None
+    waiting = Waiting(Path(sys.argv[1]))
     while True:
-        last = take_part(Path(sys.argv[1]), last)
+        waiting.look()
         time.sleep(LOOK_SECONDS)

@@ -1,4 +1,6 @@
+import contextlib
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -9,12 +11,13 @@ import pytest
 from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training import finetune, job_folder, launch, nodes
-from recsys_tasks.training.nodes import Nodes, announced, own_rank, take_part, waiting
+from recsys_tasks.training.nodes import Nodes, Waiting, announced, announcement, own_rank
 from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
 from tests.training.encoder_job import job
 
 TWO = Nodes(count=2, endpoint="first:29500")
+ROOT = Path(__file__).parents[2]
 
 # What another machine runs, for one training.
 OTHER = """
@@ -22,16 +25,42 @@ import sys, time
 from pathlib import Path
 from recsys_tasks.training import nodes
 
-last = None
-while last is None:
-    last = nodes.take_part(Path(sys.argv[1]))
+waiting = nodes.Waiting(Path(sys.argv[1]))
+while waiting.joined is None:
+    waiting.look()
     time.sleep(0.1)
 """
+
+# A night that announces a training and is killed.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from recsys_tasks.training.nodes import Nodes, announced
+
+with announced(Path(sys.argv[1]), Nodes(count=2, endpoint=sys.argv[2]), "module", Path("job")):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """The trainings that would be joined: (module, folder, nodes)."""
+    found = []
+    monkeypatch.setattr(launch, "launch", lambda module, folder, nodes: found.append((module, folder, nodes)))
+    monkeypatch.setenv("NODE_RANK", "1")
+    return found
+
+
+@contextlib.contextmanager
+def listening():
+    """The address of a first node that is there."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 def test_a_training_is_announced_while_it_runs(tmp_path):
     with announced(tmp_path, TWO, "module", tmp_path / "job"):
-        found = waiting(tmp_path)
+        found = announcement(tmp_path)
         assert found is not None
         assert (found.module, found.folder, found.count, found.endpoint) == (
             "module",
@@ -39,7 +68,7 @@ def test_a_training_is_announced_while_it_runs(tmp_path):
             2,
             "first:29500",
         )
-    assert waiting(tmp_path) is None
+    assert announcement(tmp_path) is None
 
 
 def test_one_machine_tells_nobody(tmp_path):
@@ -47,23 +76,96 @@ def test_one_machine_tells_nobody(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_another_node_joins_each_training_once_even_where_it_fails(tmp_path, monkeypatch, caplog):
-    joined = []
+def test_another_node_joins_each_training_once(tmp_path, joined):
+    waiting = Waiting(tmp_path)
+    waiting.look()
+    assert waiting.joined is None
+    with listening() as endpoint:
+        two = Nodes(count=2, endpoint=endpoint)
+        for _ in range(2):
+            with announced(tmp_path, two, "module", tmp_path / "job"):
+                waiting.look()
+                waiting.look()
+    assert joined == [("module", tmp_path / "job", Nodes(count=2, endpoint=endpoint, rank=1))] * 2
 
-    def failing(module, folder, nodes):
-        joined.append((module, folder, nodes))
+
+def test_another_node_outlives_a_training_that_fails(tmp_path, joined, monkeypatch, caplog):
+    def failing(*_given, **_named):
         raise TrainingFailed("the first node was killed")
 
     monkeypatch.setattr(launch, "launch", failing)
-    monkeypatch.setenv("NODE_RANK", "1")
-    assert take_part(tmp_path) is None
-    with announced(tmp_path, TWO, "module", tmp_path / "job"), caplog.at_level(logging.WARNING):
-        last = take_part(tmp_path)
-        assert take_part(tmp_path, last) == last
-    with announced(tmp_path, TWO, "module", tmp_path / "job"):
-        assert take_part(tmp_path, last) != last
-    assert joined == [("module", tmp_path / "job", Nodes(count=2, endpoint="first:29500", rank=1))] * 2
+    with (
+        caplog.at_level(logging.WARNING),
+        listening() as endpoint,
+        announced(tmp_path, Nodes(count=2, endpoint=endpoint), "module", tmp_path / "job"),
+    ):
+        Waiting(tmp_path).look()
     assert "the first node was killed" in caplog.text
+
+
+def test_the_note_of_a_killed_night_calls_nobody(tmp_path, joined, caplog):
+    endpoint = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-c", KILLED, str(tmp_path), endpoint]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert announcement(tmp_path) is not None
+    waiting = Waiting(tmp_path)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            waiting.look()
+    assert joined == []
+    (told,) = [record.message for record in caplog.records]
+    assert f"nothing answers at {endpoint}" in told
+    assert "killed" in told
+
+
+def test_a_training_that_begins_to_listen_is_joined(tmp_path, joined):
+    with listening() as endpoint:
+        pass
+    waiting, (host, _, port) = Waiting(tmp_path), endpoint.rpartition(":")
+    with announced(tmp_path, Nodes(count=2, endpoint=endpoint), "module", tmp_path / "job"):
+        waiting.look()
+        assert joined == []
+        with socket.create_server((host, int(port))):
+            waiting.look()
+    assert len(joined) == 1
+
+
+def test_a_training_that_takes_the_place_of_a_killed_one_is_not_mistaken_for_it(
+    tmp_path, joined, monkeypatch
+):
+    """The old note was read when the new training answered."""
+    waiting, two = Waiting(tmp_path), Nodes(count=2, endpoint="first:29500")
+    with contextlib.ExitStack() as running:
+        running.enter_context(announced(tmp_path, two, "module", tmp_path / "old"))
+        new = [announced(tmp_path, two, "module", tmp_path / "new")]
+
+        def now_another(_endpoint):
+            while new:
+                running.enter_context(new.pop())
+            return True
+
+        monkeypatch.setattr(nodes, "answers", now_another)
+        waiting.look()
+        assert joined == []
+        waiting.look()
+    assert [folder for _, folder, _ in joined] == [tmp_path / "new"]
+
+
+def test_a_machine_says_once_why_it_waits(tmp_path, joined, caplog):
+    waiting = Waiting(tmp_path)
+    with caplog.at_level(logging.INFO), listening() as endpoint:
+        waiting.look()
+        waiting.look()
+        with announced(tmp_path, Nodes(count=2, endpoint=endpoint), "module", tmp_path / "job"):
+            waiting.look()
+            waiting.look()
+            waiting.look()
+    told = [record.message.split(f" {tmp_path}")[0] for record in caplog.records]
+    assert told == [
+        "waiting: no training is announced in",
+        "joining",
+        "waiting: this machine took part in the training of",
+    ]
 
 
 def test_a_rank_that_is_no_number_is_refused(monkeypatch):
@@ -93,8 +195,7 @@ def test_two_nodes_follow_the_same_loss_as_one(tmp_path, monkeypatch):
     finetune.main(alone)
     together, _ = job(tmp_path / "together", base, steps=5)
     monkeypatch.setenv("NODE_RANK", "1")
-    root = Path(__file__).parents[2]
-    other = subprocess.Popen([sys.executable, "-c", OTHER, str(tmp_path)], cwd=root)
+    other = subprocess.Popen([sys.executable, "-c", OTHER, str(tmp_path)], cwd=ROOT)
     monkeypatch.setenv("NODE_RANK", "0")
     try:
         two = Nodes(count=2, endpoint=f"127.0.0.1:{free_port()}")
@@ -106,7 +207,7 @@ def test_two_nodes_follow_the_same_loss_as_one(tmp_path, monkeypatch):
         other.wait()
     reports = [job_folder.read_report(folder) for folder in (alone, together)]
     assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)
-    assert nodes.waiting(tmp_path) is None
+    assert announcement(tmp_path) is None
 
 
 def free_port() -> int:
