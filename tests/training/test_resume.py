@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from recsys_tasks.errors import TrainingFailed
-from recsys_tasks.training import finetune, job_folder
+from recsys_tasks.training import adaptation, finetune, job_folder
 from recsys_tasks.training.encoder_steps import HistorySteps
 from recsys_tasks.training.launch import launch
 from recsys_tasks.training.objectives.softmax import InfoNce
@@ -20,7 +20,7 @@ from tests.training import dying, text_shop
 from tests.training.dying import DIES_AT
 from tests.training.encoder_job import job
 
-OBJECTIVES = {
+TRAININGS = {
     "history": {"objective": "history"},
     "moco": {
         "objective": "pairs",
@@ -30,6 +30,18 @@ OBJECTIVES = {
     "byol": {"objective": "pairs", "contrast": {"objective": "byol", "momentum": 0.9}},
     "views": {"objective": "views", "contrast": {"objective": "moco", "queue": 12, "momentum": 0.9}},
     "bilinear": {"objective": "pairs", "contrast": {"similarity": "bilinear"}},
+    # Only the adapters are in the checkpoint; what they stand beside is drawn and read anew.
+    "lora": {"lora": {"rank": 2}, "learning_rate": 1e-2},
+    # Has no checkpoint of its own: the retry adapts anew, and must come to the same base.
+    "adapt": {"adapt": {"steps": 3, "batch_texts": 8, "mask_share": 0.5, "learning_rate": 1e-3}},
+    "chunks": {"chunk_texts": 3},
+    "all of these": {
+        "objective": "pairs",
+        "contrast": {"objective": "moco", "queue": 12, "momentum": 0.9},
+        "lora": {"rank": 2},
+        "adapt": {"steps": 3, "batch_texts": 8, "mask_share": 0.5},
+        "chunk_texts": 3,
+    },
 }
 
 
@@ -72,7 +84,10 @@ def prepared(tmp_path, base, name, **changes):
 
 def results(folder):
     """All that a training answers with, as bytes."""
-    names = (job_folder.PROJECTION, job_folder.VECTORS, job_folder.REPORT, job_folder.SIMILARITY)
+    names = (
+        *(job_folder.PROJECTION, job_folder.VECTORS, job_folder.REPORT, job_folder.SIMILARITY),
+        *(job_folder.LOSSES, adaptation.REPORT),
+    )
     files = [folder / job_folder.MODEL / "model.safetensors", *(folder / name for name in names)]
     return {file.name: file.read_bytes() for file in files if file.is_file()}
 
@@ -90,13 +105,13 @@ def killed(folder, step):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("training", TRAININGS)
 def test_a_killed_process_is_followed_by_one_that_ends_as_if_nothing_had_happened(
-    tmp_path, base, objective, caplog
+    tmp_path, base, training, caplog
 ):
-    unbroken, _ = prepared(tmp_path, base, "unbroken", **OBJECTIVES[objective])
+    unbroken, _ = prepared(tmp_path, base, "unbroken", **TRAININGS[training])
     finetune.main(unbroken)
-    folder, kept = prepared(tmp_path, base, "killed", **OBJECTIVES[objective])
+    folder, kept = prepared(tmp_path, base, "killed", **TRAININGS[training])
     assert killed(folder, 7) == -signal.SIGKILL
     assert [file.name for file in written(kept)] == [
         "step-000000003.safetensors",
@@ -104,7 +119,7 @@ def test_a_killed_process_is_followed_by_one_that_ends_as_if_nothing_had_happene
     ]
     # A retry begins in a new folder.
     shutil.rmtree(folder)
-    again, _ = prepared(tmp_path, base, "killed", **OBJECTIVES[objective])
+    again, _ = prepared(tmp_path, base, "killed", **TRAININGS[training])
     with caplog.at_level(logging.INFO):
         finetune.main(again)
     assert "resuming behind step 6 of 12" in caplog.text
