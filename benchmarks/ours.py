@@ -16,7 +16,7 @@ from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.recommend.model import Model, PopularModel, RepeatModel
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.steps.champion import model_of
-from recsys_tasks.steps.finetune_encoder import caches
+from recsys_tasks.steps.encoder_vectors import caches
 from recsys_tasks.steps.job import Job
 
 Refs = Mapping[str, str]

@@ -11,7 +11,9 @@ from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING, caches, encoder_for
+from recsys_tasks.steps.encoder_files import MODEL, WHITENING
+from recsys_tasks.steps.encoder_vectors import caches
+from recsys_tasks.steps.finetune_encoder import encoder_for
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.workspace import Artefact, Facts

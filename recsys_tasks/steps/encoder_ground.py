@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from recsys_tasks.calendar import days_before
 from recsys_tasks.evaluate import encoder_gate
+from recsys_tasks.evaluate.encoder_days import validation_cut
 from recsys_tasks.extract.text import separators_of
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.pairs.coding import code_log
@@ -16,7 +18,7 @@ from recsys_tasks.pairs.positives import named_pairs
 from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.steps.job import Job
-from recsys_tasks.training.encoder_data import Bools, EncoderData, Source, encoder_data
+from recsys_tasks.training.encoder_data import Bools, EncoderData, Source, encoder_data, held_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,19 @@ class Ground:
     cut: datetime
     until: datetime
     examples: Path
+
+
+def gate_cut(job: Job, events: pl.DataFrame) -> datetime:
+    """Training ends where the days of the encoder gate begin."""
+    settings, night = job.settings, job.night
+    texts = events["item_id"].unique().sort()
+    return validation_cut(
+        events,
+        texts.filter(held_out(texts, settings.encoder.cold_share, settings.seed)),
+        until=night.train_until,
+        days_before=lambda days: days_before(night.train_until, days, settings.zone),
+        target_events=settings.target_events,
+    )
 
 
 def training_data(

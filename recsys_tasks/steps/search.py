@@ -29,8 +29,9 @@ from recsys_tasks.search.found import write_found
 from recsys_tasks.search.space import SPACES, Choice
 from recsys_tasks.search.study import Score, carry_on, open_study
 from recsys_tasks.steps import finetune_encoder
-from recsys_tasks.steps.encoder_ground import Ground, gate_trial, separators, training_data
-from recsys_tasks.steps.finetune_encoder import NO_PART, base_vectors, gate_cut
+from recsys_tasks.steps.encoder_ground import Ground, gate_cut, gate_trial, separators, training_data
+from recsys_tasks.steps.encoder_vectors import base_vectors
+from recsys_tasks.steps.finetune_encoder import NO_PART
 from recsys_tasks.steps.job import Job
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts

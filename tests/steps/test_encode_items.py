@@ -5,8 +5,8 @@ from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.steps import encode_items, finetune_encoder
-from recsys_tasks.steps.finetune_encoder import MODEL, WHITENING
+from recsys_tasks.steps import encode_items, encoder_training, finetune_encoder
+from recsys_tasks.steps.encoder_files import MODEL, WHITENING
 from recsys_tasks.training import finetune
 from tests.steps.encoder_night import encoder_job, later
 from tests.tiny_decoder import tiny_decoder
@@ -14,7 +14,7 @@ from tests.tiny_decoder import tiny_decoder
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder, **_: finetune.main(folder))
+    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, **_: finetune.main(folder))
     job = encoder_job(tmp_path)
     finetune_encoder.run(job)
     return job
@@ -60,7 +60,7 @@ def test_without_an_encoder_the_step_to_run_is_named(tmp_path):
 
 @pytest.mark.parametrize("pooling", ["auto", "mean"])
 def test_a_decoder_s_vectors_are_pooled_as_they_were_trained(tmp_path, monkeypatch, pooling):
-    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder, **_: finetune.main(folder))
+    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, **_: finetune.main(folder))
     base = tiny_decoder(tmp_path / "decoder")
     job = encoder_job(tmp_path, base=str(base), pooling=pooling)
     finetune_encoder.run(job)

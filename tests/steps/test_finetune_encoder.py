@@ -12,8 +12,10 @@ from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.model.vector_cache import VectorCache
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
-from recsys_tasks.steps import encoder_pictures, finetune_encoder
-from recsys_tasks.steps.finetune_encoder import MODEL, PICTURES, REFUSED, WHITENING, encoder_for, run
+from recsys_tasks.steps import encoder_pictures, encoder_training, finetune_encoder
+from recsys_tasks.steps.encoder_files import MODEL, PICTURES, REFUSED, WHITENING
+from recsys_tasks.steps.encoder_vectors import caches
+from recsys_tasks.steps.finetune_encoder import encoder_for, run
 from recsys_tasks.steps.job import Options
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.optimisation import Optimisation
@@ -25,7 +27,7 @@ HIGHER, SAME = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10), Slice(0.1, 0.1, 0.0, 0.0, 0
 
 @pytest.fixture(autouse=True)
 def training_in_this_process(monkeypatch):
-    monkeypatch.setattr(finetune_encoder, "launch", lambda module, folder, nodes: finetune.main(folder))
+    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, nodes: finetune.main(folder))
 
 
 def decide(monkeypatch, *, kept):
@@ -224,7 +226,7 @@ def test_the_cache_holds_nothing_but_the_text_encoder_s_own_vectors(job, monkeyp
         lambda encoder, texts, *progress: encoded.update(texts) or encode(encoder, texts, *progress),
     )
     run(job)
-    (folder,) = finetune_encoder.caches(job).iterdir()
+    (folder,) = caches(job).iterdir()
     assert folder.name.startswith(base_hash(job))
     texts = job.lake.snapshot(job.night.as_of).items["text"].unique().sort().to_list()
     known = VectorCache(folder).lookup(texts)[1]
@@ -241,7 +243,7 @@ def test_an_encoder_that_was_refused_is_no_start(job, monkeypatch):
 def test_where_tuning_is_switched_off_the_whitened_base_is_the_encoder(tmp_path, monkeypatch):
     job = encoder_job(tmp_path, enabled=False)
     monkeypatch.setattr(
-        finetune_encoder, "launch", lambda *_, **_nodes: pytest.fail("nothing is to be trained")
+        encoder_training, "launch", lambda *_, **_nodes: pytest.fail("nothing is to be trained")
     )
     facts = run(job)
     assert not facts["kept"]

@@ -4,7 +4,7 @@ import pytest
 
 from recsys_tasks.steps import evaluate, finetune_encoder, recommend
 from recsys_tasks.steps.rooms import CLASSIFIER_ROOMS, COMMON, TOWER_ROOMS, ranker_rooms
-from tests.architecture.imports import PACKAGE, files_in, imports_of, module_of
+from tests.architecture.imports import PACKAGE, REPOSITORY, files_in, imports_of, module_of
 from tests.pairs.night import NIGHT
 from tests.steps.list_night import decided
 
@@ -42,6 +42,11 @@ def test_the_step_that_decides_is_part_of_it(finished, name, step):
 
 def test_the_encoder_depends_on_the_intervals_of_its_gate_and_on_the_pairs():
     assert {*COMMON, "evaluate/bootstrap", "evaluate/encoder_gate", "pairs"} <= set(finetune_encoder.ROOMS)
+
+
+def test_the_encoder_depends_on_each_part_of_its_step_but_the_pictures():
+    parts = {f"steps/{file.stem}" for file in (REPOSITORY / PACKAGE / "steps").glob("encoder_*.py")}
+    assert parts - {"steps/encoder_pictures"} <= set(finetune_encoder.ROOMS)
 
 
 @pytest.mark.parametrize("name", ["pairs", "towers", "ranker"])

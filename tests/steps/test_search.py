@@ -11,7 +11,7 @@ from recsys_tasks.search.found import BEST, PICTURE, TRIALS
 from recsys_tasks.settings import PairSettings
 from recsys_tasks.settings.augment import TextPolicy, read_policy
 from recsys_tasks.steps import build_pairs, search
-from recsys_tasks.steps.finetune_encoder import gate_cut
+from recsys_tasks.steps.encoder_ground import gate_cut
 from recsys_tasks.steps.search import ground_of, run
 from recsys_tasks.training import finetune
 from recsys_tasks.training.encoder_data import EncoderData, as_texts, held_out

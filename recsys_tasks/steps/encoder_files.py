@@ -1,0 +1,7 @@
+"""What lies in the artefact ``encoder``."""
+
+MODEL = "model"
+# The linear map behind the model: the base's whitening, or the one that was trained from it.
+WHITENING = "whitening.safetensors"
+REFUSED = "refused"
+PICTURES = "pictures"
