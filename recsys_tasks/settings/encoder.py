@@ -51,6 +51,8 @@ class EncoderSettings(Section):
     """Share of items held out of training, for the encoder gate's cold slice."""
     max_drift: float = Field(default=0.5, gt=0, le=2)
     """A warm start whose vectors move farther (1 - mean cosine about their mean) is thrown away for a cold one."""
+    replay_share: float | None = Field(default=None, ge=0, le=1)
+    """At most this share of what a warm start learns from is older than its start has seen; none: all of the log."""
     cold_start_nights: PositiveInt | None = None
     """Start from the base on the nights whose ordinal this divides; none: never. A multiple of every_nights."""
     checkpoint_steps: int = Field(default=25, ge=0)

@@ -1,5 +1,6 @@
 """What an encoder is trained on and judged by: the texts, the days, and the arrays of one training."""
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.steps.job import Job
 from recsys_tasks.training.encoder_data import Bools, EncoderData, Source, encoder_data, held_out
+from recsys_tasks.training.replay import limited
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +57,33 @@ def gate_cut(job: Job, events: pl.DataFrame) -> datetime:
 
 
 def training_data(
-    job: Job, ground: Ground, encoder: EncoderSettings, pairs: PairSettings
+    job: Job,
+    ground: Ground,
+    encoder: EncoderSettings,
+    pairs: PairSettings,
+    seen_until: datetime | None = None,
 ) -> EncoderData | None:
-    """The training's arrays; none where nothing can be learned (the shop's log is too young)."""
+    """
+    The training's arrays; none where nothing can be learned (the shop's log is too young).
+
+    ``seen_until``: up to where a warm start has learned from the log already; encoder.replay_share limits what is
+    older, as long as anything is left to learn from.
+    """
+    source = _source(job, ground, encoder, pairs)
+    if seen_until is not None and encoder.replay_share is not None and encoder.objective != "views":
+        limit = limited(source, ground.cut, seen_until, encoder.replay_share, job.settings.seed)
+        if (data := _arrays(job, ground, encoder, limit)) is not None:
+            log.info(
+                "encoder.replay_share %.2f: %d of %d examples and %d of %d pairs of the log are read",
+                *(encoder.replay_share, len(limit.examples), len(source.examples)),
+                *(len(limit.pairs), len(source.pairs)),
+            )
+            return data
+        log.info("too little is new since %s: encoder.replay_share has no part tonight", seen_until)
+    return _arrays(job, ground, encoder, source)
+
+
+def _source(job: Job, ground: Ground, encoder: EncoderSettings, pairs: PairSettings) -> Source:
     source = Source(
         events=ground.events,
         items=ground.snapshot.items,
@@ -65,6 +93,11 @@ def training_data(
     )
     if encoder.objective == "pairs":
         source = replace(source, **_pairs_before(job, ground, pairs))
+    return source
+
+
+def _arrays(job: Job, ground: Ground, encoder: EncoderSettings, source: Source) -> EncoderData | None:
+    """None where the objective finds nothing in them."""
     data = encoder_data(
         source,
         ground.texts,

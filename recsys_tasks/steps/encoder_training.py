@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Asked:
-    """What a training gets beside the model it starts from; ``frozen`` are the base's raw vectors of the texts."""
+    """
+    What a training gets beside the model it starts from.
+
+    ``data`` is what the first start learns from, ``whole`` what the base does, should a warm start drift too far;
+    ``frozen`` are the base's raw vectors of the texts.
+    """
 
     texts: pl.Series
     data: EncoderData
+    whole: Callable[[], EncoderData]
     base: Path
     frozen: Floats
     places: job_folder.Places
@@ -41,7 +48,7 @@ class Trained:
 
 def train(job: Job, folder: Path, asked: Asked, start: Start) -> Trained:
     """Train in ``folder``, which is made anew; from the base where a warm start drifts beyond encoder.max_drift."""
-    report = _run(job, folder, asked, start)
+    report = _run(job, folder, asked, start, asked.data)
     allowed = job.settings.encoder.max_drift
     if not start.is_warm or report.drift <= allowed:
         return Trained(start, report)
@@ -51,10 +58,10 @@ def train(job: Job, folder: Path, asked: Asked, start: Start) -> Trained:
         allowed,
     )
     cold = Start(asked.base)
-    return Trained(cold, _run(job, folder, asked, cold), refused_drift=report.drift)
+    return Trained(cold, _run(job, folder, asked, cold, asked.whole()), refused_drift=report.drift)
 
 
-def _run(job: Job, folder: Path, asked: Asked, start: Start) -> job_folder.Report:
+def _run(job: Job, folder: Path, asked: Asked, start: Start, data: EncoderData) -> job_folder.Report:
     settings = job.settings.encoder
     if start.is_warm:
         # An encoder that goes on from an earlier night knows the catalogue's language from there.
@@ -68,7 +75,7 @@ def _run(job: Job, folder: Path, asked: Asked, start: Start) -> job_folder.Repor
         settings,
         job.settings.seed,
         asked.texts,
-        asked.data,
+        data,
         start_vectors=asked.frozen if not start.is_warm and settings.adapt is None else None,
         separators=separators(job, settings),
         places=asked.places,

@@ -23,7 +23,7 @@ from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.training import job_folder, trackers
 from recsys_tasks.training.adaptation import read_adaptation
 from recsys_tasks.training.checkpoints import prune
-from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
+from recsys_tasks.training.encoder_data import EncoderData, as_texts, held_out, known_texts
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -69,12 +69,15 @@ ROOMS = (
     "training/pair_steps",
     "training/processes",
     "training/projection",
+    "training/replay",
     "training/view_steps",
     "training/views",
 )
 
 # Which nights tune and which start cold is decided before: the start itself is an input.
 NO_PART = {"every_nights", "cold_start_nights", "base", *HOW_IT_RUNS}
+# What a start from the base never reads.
+ONLY_WARM = {"replay_share"}
 
 
 def run(job: Job) -> Facts:
@@ -103,7 +106,9 @@ def run(job: Job) -> Facts:
             "warm": None if warm is None else warm.ref,
         },
         settings={
-            **job.settings.encoder.model_dump(mode="json", exclude=NO_PART),
+            **job.settings.encoder.model_dump(
+                mode="json", exclude=NO_PART | (ONLY_WARM if warm is None else set())
+            ),
             "event_weights": job.settings.event_weights,
             "target_events": job.settings.target_events,
         },
@@ -194,14 +199,15 @@ def _tune(
         until=job.night.train_until,
         examples=pairs / "examples.parquet",
     )
-    data = training_data(job, ground, settings, job.settings.pairs)
+    start = start_of(warm, base, cut)
+    data = training_data(job, ground, settings, job.settings.pairs, start.seen_until)
     if data is None:
         return {"kept": False, "why": f"the base as it is: nothing to learn from before {cut:%Y-%m-%d}"}
     # From the one encoder whose vectors are cached: the trainer's own differ in the last digits, and what a later night
     # finds in the cache must not depend on who put it there.
     frozen = base_vectors(job, base, texts)
-    asked = Asked(texts, data, base, frozen, places)
-    trained = train(job, scratch, asked, start_of(warm, base, cut))
+    asked = Asked(texts, data, lambda: _whole(job, ground, data), base, frozen, places)
+    trained = train(job, scratch, asked, start)
     tuned, adaptation = job_folder.read_vectors(scratch), read_adaptation(scratch)
     trial = gate_trial(job, ground)
     projected = Whitening.load(scratch / job_folder.PROJECTION).apply(tuned)
@@ -215,6 +221,15 @@ def _tune(
         "warm_started": trained.start.is_warm,
         "drift_of_refused_warm_start": trained.refused_drift,
     }
+
+
+def _whole(job: Job, ground: Ground, data: EncoderData) -> EncoderData:
+    """What a start from the base learns from, where a warm start learned from ``data``."""
+    if job.settings.encoder.replay_share is None:
+        return data
+    whole = training_data(job, ground, job.settings.encoder, job.settings.pairs)
+    assert whole is not None, "data is a part of it"
+    return whole
 
 
 def _copy_model(source: Path, target: Path) -> None:

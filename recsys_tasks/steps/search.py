@@ -31,7 +31,7 @@ from recsys_tasks.search.study import Score, carry_on, open_study
 from recsys_tasks.steps import finetune_encoder
 from recsys_tasks.steps.encoder_ground import Ground, gate_cut, gate_trial, separators, training_data
 from recsys_tasks.steps.encoder_vectors import base_vectors
-from recsys_tasks.steps.finetune_encoder import NO_PART
+from recsys_tasks.steps.finetune_encoder import NO_PART, ONLY_WARM
 from recsys_tasks.steps.job import Job
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
@@ -166,7 +166,7 @@ def _fingerprint(job: Job) -> str:
             "lake": job.lake.state(job.night),
             "base": weights_hash(base_folder(settings.encoder.base)),
             # A trial starts from the base and is judged at once: where it lands, and from where, is no part of it.
-            "encoder": settings.encoder.model_dump(mode="json", exclude=NO_PART | {"max_drift"}),
+            "encoder": settings.encoder.model_dump(mode="json", exclude=NO_PART | ONLY_WARM | {"max_drift"}),
             "pair settings": settings.pairs.model_dump(mode="json"),
             "event_weights": settings.event_weights,
             "target_events": settings.target_events,
