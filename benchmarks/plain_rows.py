@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.evaluate.encoder_gate import HALF_LIFE_DAYS, HISTORY_EVENTS
 from recsys_tasks.model.histories import Histories, microseconds
+from recsys_tasks.model.similarity import Sides
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.context import Context
@@ -92,9 +93,9 @@ class OpenedText:
     likeness: None = None
 
     @cached_property
-    def items(self) -> Floats:
-        """(n, T) text vectors of the catalogue."""
-        return self.vectors.of(self.context.items)
+    def sides(self) -> Sides:
+        """(n, T) each: the catalogue's texts as they ask and as they are offered."""
+        return self.vectors.sides_of(self.context.items)
 
     def users(self, ids: pl.Series) -> Floats:
         """(B, T) decayed means; zeros for a shopper without history."""
@@ -107,12 +108,12 @@ class OpenedText:
         weights = sp.csr_matrix(
             (bags.values[0], bags.items, bags.offsets), shape=(len(ids), len(context.items))
         )
-        return np.asarray(weights @ self.items, dtype=np.float32)
+        return np.asarray(weights @ self.sides.asked, dtype=np.float32)
 
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
         """Shoppers without history get nothing here: the ladder fills their lists."""
         places = self.context.allowed_places
-        users, items = self.users(shoppers.ids), self.items[places]
+        users, items = self.users(shoppers.ids), self.sides.offered[places]
         parts = [
             _block(first, users[first : first + BLOCK] @ items.T, places, shoppers, new_only, limit)
             for first in range(0, len(users), BLOCK)

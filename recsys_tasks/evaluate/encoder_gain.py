@@ -9,7 +9,7 @@ several times as large and would otherwise decide alone; a mean, because the gat
 from dataclasses import dataclass
 
 from recsys_tasks.errors import EmptyPartition
-from recsys_tasks.evaluate.encoder_gate import COLD_K, WARM_K, Scores, Trial, ndcg, recall
+from recsys_tasks.evaluate.encoder_gate import COLD_K, WARM_K, Scores, Trial, Vectors, ndcg, recall
 from recsys_tasks.model.arrays import Floats
 
 # A frozen encoder that finds next to nothing must not make any find a gain of thousands.
@@ -27,9 +27,9 @@ class Gain:
     cold_frozen: float
 
 
-def gain(trial: Trial, frozen: Floats, tuned: Floats) -> Gain:
+def gain(trial: Trial, frozen: Floats, tuned: Vectors) -> Gain:
     """
-    Of vectors as they are used (whitened or projected), (texts, d) each.
+    Of vectors as they are used (whitened, projected, or the two sides of a similarity), (texts, d) each.
 
     Raises EmptyPartition where no shopper can be asked about either slice.
     """

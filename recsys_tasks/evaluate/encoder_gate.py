@@ -2,9 +2,10 @@
 Whether the tuned encoder is better than the one it started from: recommendation by text alone.
 
 On days no training has seen, a shopper is the decayed mean of the text vectors of the shopper's history, and texts
-are ranked by their likeness to it; popularity and ids take no part. Two questions: among texts held out of training, as
-a new item is (cold: Recall@50), and among all others (warm: NDCG@10). Both encoders are whitened: raw vectors of a
-general model crowd into a cone, and a comparison with them would only measure that.
+are ranked by their likeness to it (the cosine, or what the encoder was trained by); popularity and ids take no part.
+Two questions: among texts held out of training, as a new item is (cold: Recall@50), and among all others (warm:
+NDCG@10). Both encoders are whitened: raw vectors of a general model crowd into a cone, and a comparison with them
+would only measure that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,12 @@ import scipy.sparse as sp
 from recsys_tasks.evaluate.bootstrap import paired_interval
 from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.histories import Histories, microseconds
+from recsys_tasks.model.similarity import Sides
 
 Bools = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float64]
+# One vector a text, or one to ask with and one that is offered.
+Vectors = Floats | Sides
 
 COLD_K = 50
 WARM_K = 10
@@ -99,8 +103,8 @@ def trial(
     return Trial(history, seen, _without(taken, seen), held_out)
 
 
-def judge(trial: Trial, frozen: Floats, tuned: Floats, *, resamples: int = 1000, seed: int = 0) -> Verdict:
-    """Compare two encoders by the whitened vectors of the trial's texts, (texts, d) each."""
+def judge(trial: Trial, frozen: Floats, tuned: Vectors, *, resamples: int = 1000, seed: int = 0) -> Verdict:
+    """Compare two encoders by the vectors of the trial's texts as a night uses them, (texts, d) each."""
     cold, warm = trial.held_out, ~trial.held_out
     cold_slice = _compared(
         recall(trial, frozen, cold, COLD_K), recall(trial, tuned, cold, COLD_K), resamples, seed
@@ -112,13 +116,13 @@ def judge(trial: Trial, frozen: Floats, tuned: Floats, *, resamples: int = 1000,
     return Verdict(kept, _why(cold_slice, warm_slice), cold_slice, warm_slice)
 
 
-def recall(trial: Trial, vectors: Floats, among: Bools, k: int) -> Scores:
+def recall(trial: Trial, vectors: Vectors, among: Bools, k: int) -> Scores:
     """hits / min(k, wanted) for each shopper who wanted any of the texts ``among``, in order of user_id."""
     hits, wanted = _hits(trial, vectors, among, k)
     return np.asarray(hits.sum(axis=1) / np.minimum(k, wanted), dtype=np.float64)
 
 
-def ndcg(trial: Trial, vectors: Floats, among: Bools, k: int) -> Scores:
+def ndcg(trial: Trial, vectors: Vectors, among: Bools, k: int) -> Scores:
     """Binary NDCG@k, for the same shoppers."""
     hits, wanted = _hits(trial, vectors, among, k)
     gains = 1.0 / np.log2(np.arange(2, hits.shape[1] + 2))
@@ -132,16 +136,17 @@ def facts(verdict: Verdict) -> dict[str, Any]:
     return {"kept": verdict.kept, "why": verdict.why, **slices}
 
 
-def _hits(trial: Trial, vectors: Floats, among: Bools, k: int) -> tuple[Bools, npt.NDArray[np.int64]]:
+def _hits(trial: Trial, vectors: Vectors, among: Bools, k: int) -> tuple[Bools, npt.NDArray[np.int64]]:
     """Which of each shopper's first k texts were wanted, (users, k), and how many were wanted at all."""
     columns = np.flatnonzero(among)
+    asked, offered = vectors if isinstance(vectors, Sides) else (vectors, vectors)
     wanted = trial.wanted[:, columns].tocsr()
     rows = np.flatnonzero(np.diff(wanted.indptr))
     seen = trial.seen[:, columns].tocsr()
     hits = np.zeros((len(rows), min(k, len(columns))), dtype=np.bool_)
     for start in range(0, len(rows), USERS_AT_A_TIME):
         some = rows[start : start + USERS_AT_A_TIME]
-        scores = np.asarray((trial.history[some] @ vectors) @ vectors[columns].T)
+        scores = np.asarray((trial.history[some] @ asked) @ offered[columns].T)
         scores[seen[some].nonzero()] = -np.inf
         best = _first(scores, hits.shape[1])
         hits[start : start + len(some)] = np.take_along_axis(wanted[some].toarray() > 0, best, axis=1)

@@ -8,7 +8,7 @@ bilinear form by applying its two maps. The folded product ranks the items of a 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -16,6 +16,22 @@ from safetensors.numpy import load_file, save_file
 from recsys_tasks.model.arrays import Floats
 
 Kind = Literal["cosine", "dot", "euclidean", "bilinear"]
+
+
+class Sides(NamedTuple):
+    """Texts as they ask and as they are offered, (n, k) each: the inner product ranks what is offered."""
+
+    asked: Floats
+    offered: Floats
+
+    def centred(self) -> "Sides":
+        """
+        The same order for every query, counted from the mean of what is offered: above zero is nearer than most.
+
+        A distance is never above zero by itself, so nothing would tell what is near from what is far.
+        """
+        mean = self.offered.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return Sides(self.asked, self.offered - mean)
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,10 @@ class TextSimilarity:
     def items(self, raw: Floats) -> Floats:
         """Raw vectors (n, d) -> what to put into an inner-product index."""
         return fold_items(self.kind, self._projected(raw), self.maps)
+
+    def sides(self, raw: Floats) -> Sides:
+        """The same raw vectors as both."""
+        return Sides(self.queries(raw), self.items(raw))
 
     def _projected(self, raw: Floats) -> Floats:
         projected: Floats = ((raw - self.mean) @ self.rotation).astype(np.float32, copy=False)

@@ -44,11 +44,20 @@ class Batch:
     @Lazy
     def taste(self) -> Floats:
         """(B, T) the decayed mean of the text vectors of what each shopper touched, at unit length."""
+        return self._decayed(self.sight.text)
+
+    @Lazy
+    def query(self) -> Floats:
+        """(B, k) the same mean of what those texts ask with: it meets ``sight.sides.offered``."""
+        asked = self.sight.sides.asked
+        return self.taste if asked is self.sight.text else self._decayed(asked)
+
+    def _decayed(self, vectors: Floats) -> Floats:
         log, (places, rows) = self.sight.context.log, self.shoppers.usable
         weight = log.weight[rows] * np.exp2(-log.age[rows] / TASTE_HALF_LIFE)
         columns = self.sight.text_row[log.item[rows]]
         shape = (len(self.shoppers.ids), len(self.sight.used))
-        mean = csr_matrix((weight.astype(np.float32), (places, columns)), shape) @ self.sight.text
+        mean = csr_matrix((weight.astype(np.float32), (places, columns)), shape) @ vectors
         unit: Floats = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
         return unit.astype(np.float32)
 

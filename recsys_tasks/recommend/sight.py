@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.model.similarity import Sides
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.context import Context
@@ -48,6 +49,13 @@ class Sight:
     def text(self) -> Floats:
         """(used, T)"""
         return self.vectors.of(self.context.items.gather(self.used))
+
+    @cached_property
+    def sides(self) -> Sides:
+        """(used, k) each: the texts as a shopper's history asks with them and as items; both ``text`` by default."""
+        if self.vectors.sides is None:
+            return Sides(self.text, self.text)
+        return self.vectors.sides_of(self.context.items.gather(self.used))
 
     @cached_property
     def text_row(self) -> Ints:

@@ -1,4 +1,4 @@
-"""The whitened text vector of every item of the night's catalogue."""
+"""The whitened text vector of every item of the night's catalogue, and its two sides where the encoder has them."""
 
 import logging
 
@@ -11,8 +11,8 @@ from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.steps.encoder_files import MODEL, WHITENING
-from recsys_tasks.steps.encoder_vectors import caches
+from recsys_tasks.steps.encoder_files import MODEL, SIMILARITY, WHITENING
+from recsys_tasks.steps.encoder_vectors import caches, sides_by
 from recsys_tasks.steps.finetune_encoder import encoder_for
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import COMMON
@@ -25,10 +25,12 @@ ROOMS = (
     "model/encoder",
     "model/linear",
     "model/pooling",
+    "model/similarity",
     "model/vector_cache",
     "model/vectors",
     "model/whiten",
     "steps/encode_items",
+    "steps/encoder_vectors",
 )
 
 
@@ -74,7 +76,9 @@ def _vectors(job: Job, encoder: Artefact, items: pl.DataFrame) -> tuple[TextVect
         "%d items have %d texts: %d encoded, %d known", len(items), len(texts), encoded, len(texts) - encoded
     )
     whitened = Whitening.load(encoder.path / WHITENING).apply(raw)
-    return TextVectors(ordered["item_id"], whitened, _rows(ordered["text"], texts)), encoded
+    sides = sides_by(encoder.path / SIMILARITY, raw)
+    centred = None if sides is None else sides.centred()
+    return TextVectors(ordered["item_id"], whitened, _rows(ordered["text"], texts), centred), encoded
 
 
 def _rows(texts: pl.Series, distinct: pl.Series) -> np.ndarray:

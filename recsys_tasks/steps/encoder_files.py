@@ -5,3 +5,5 @@ MODEL = "model"
 WHITENING = "whitening.safetensors"
 REFUSED = "refused"
 PICTURES = "pictures"
+# What texts were compared by in training, where it was not the cosine.
+SIMILARITY = "similarity.safetensors"

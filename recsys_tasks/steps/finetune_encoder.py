@@ -12,12 +12,12 @@ from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.encoder import base_folder, model_files, weights_hash
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings.encoder import HOW_IT_RUNS
-from recsys_tasks.steps.encoder_files import MODEL, PICTURES, REFUSED, WHITENING
+from recsys_tasks.steps.encoder_files import MODEL, PICTURES, REFUSED, SIMILARITY, WHITENING
 from recsys_tasks.steps.encoder_ground import Ground, gate_cut, gate_trial, training_data
 from recsys_tasks.steps.encoder_pictures import draw_or_tell
 from recsys_tasks.steps.encoder_start import earlier_encoder, start_of, warm_start
 from recsys_tasks.steps.encoder_training import Asked, train
-from recsys_tasks.steps.encoder_vectors import base_vectors
+from recsys_tasks.steps.encoder_vectors import as_used, base_vectors
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.training import job_folder, trackers
@@ -158,7 +158,7 @@ def _make(job: Job, draft: Draft, base: Path, warm: Artefact | None, pairs: Path
         _copy_model(scratch / job_folder.MODEL, draft.path / MODEL)
         Whitening.load(scratch / job_folder.PROJECTION).save(draft.path / WHITENING)
         if (scratch / job_folder.SIMILARITY).is_file():
-            shutil.copyfile(scratch / job_folder.SIMILARITY, draft.path / job_folder.SIMILARITY)
+            shutil.copyfile(scratch / job_folder.SIMILARITY, draft.path / SIMILARITY)
     else:
         _copy_model(base, draft.path / MODEL)
         catalogue = snapshot.items["text"].unique().sort()
@@ -208,10 +208,9 @@ def _tune(
     frozen = base_vectors(job, base, texts)
     asked = Asked(texts, data, lambda: _whole(job, ground, data), base, frozen, places)
     trained = train(job, scratch, asked, start)
-    tuned, adaptation = job_folder.read_vectors(scratch), read_adaptation(scratch)
-    trial = gate_trial(job, ground)
-    projected = Whitening.load(scratch / job_folder.PROJECTION).apply(tuned)
-    verdict = encoder_gate.judge(trial, Whitening.fit(frozen).apply(frozen), projected, seed=seed)
+    adaptation = read_adaptation(scratch)
+    whitened = Whitening.fit(frozen).apply(frozen)
+    verdict = encoder_gate.judge(gate_trial(job, ground), whitened, as_used(scratch), seed=seed)
     return {
         **encoder_gate.facts(verdict),
         **vars(trained.report),

@@ -30,7 +30,7 @@ from recsys_tasks.search.space import SPACES, Choice
 from recsys_tasks.search.study import Score, carry_on, open_study
 from recsys_tasks.steps import finetune_encoder
 from recsys_tasks.steps.encoder_ground import Ground, gate_cut, gate_trial, separators, training_data
-from recsys_tasks.steps.encoder_vectors import base_vectors
+from recsys_tasks.steps.encoder_vectors import as_used, base_vectors
 from recsys_tasks.steps.finetune_encoder import NO_PART, ONLY_WARM
 from recsys_tasks.steps.job import Job
 from recsys_tasks.training import finetune, job_folder
@@ -147,10 +147,8 @@ class Arena:
             separators=separators(self.job, choice.encoder),
         )
         launch(finetune.__name__, self.scratch)
-        projected = Whitening.load(self.scratch / job_folder.PROJECTION).apply(
-            job_folder.read_vectors(self.scratch)
-        )
-        found = gain(self.trial, Whitening.fit(self.frozen).apply(self.frozen), projected)
+        whitened = Whitening.fit(self.frozen).apply(self.frozen)
+        found = gain(self.trial, whitened, as_used(self.scratch))
         shutil.rmtree(self.scratch, ignore_errors=True)
         figures = {name: round(value, 5) for name, value in vars(found).items() if name != "value"}
         return Score(found.value, {**figures, "seconds": round(time.monotonic() - began, 1)})

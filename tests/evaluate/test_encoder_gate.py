@@ -6,6 +6,7 @@ import pytest
 
 from recsys_tasks.evaluate.encoder_gate import COLD_K, WARM_K, Slice, Trial, judge, ndcg, recall, trial
 from recsys_tasks.evaluate.encoder_gate import facts as facts_of
+from recsys_tasks.model.similarity import Sides
 
 CUT = datetime(2026, 3, 1, tzinfo=UTC)
 UNTIL = CUT + timedelta(days=28)
@@ -119,8 +120,9 @@ def test_known_texts_are_no_targets_and_held_out_ones_are_in_no_history(the_tria
     assert (the_trial.history.getnnz(axis=1) > 0).all()
 
 
-def by_hand(the_trial, rows, among, k):
+def by_hand(the_trial, rows, among, k, offered=None):
     """Recall and NDCG of each shopper, with plain loops."""
+    offered = rows if offered is None else offered
     recalls, gains = [], []
     for user in range(the_trial.wanted.shape[0]):
         wanted = {c for c in the_trial.wanted[user].nonzero()[1] if among[c]}
@@ -129,7 +131,8 @@ def by_hand(the_trial, rows, among, k):
         seen = set(the_trial.seen[user].nonzero()[1])
         profile = np.asarray(the_trial.history[user] @ rows)[0]
         order = sorted(
-            (c for c in np.flatnonzero(among) if c not in seen), key=lambda c: (-float(profile @ rows[c]), c)
+            (c for c in np.flatnonzero(among) if c not in seen),
+            key=lambda c: (-float(profile @ offered[c]), c),
         )[:k]
         hits = [c in wanted for c in order]
         recalls.append(sum(hits) / min(k, len(wanted)))
@@ -146,4 +149,16 @@ def test_recall_and_ndcg_equal_their_definitions():
     )
     np.testing.assert_allclose(
         ndcg(small, rows, ~HELD_OUT, WARM_K), by_hand(small, rows, ~HELD_OUT, WARM_K)[1], rtol=1e-6
+    )
+
+
+def test_two_sides_are_asked_with_one_and_offered_the_other():
+    small, sides = trial_of(events(shoppers=12)), Sides(vectors(3.0), vectors(3.0, seed=1)[:, ::-1])
+    by_loops = by_hand(small, sides.asked, HELD_OUT, COLD_K, sides.offered)[0]
+    np.testing.assert_allclose(recall(small, sides, HELD_OUT, COLD_K), by_loops, rtol=1e-6)
+    assert not np.allclose(by_loops, by_hand(small, sides.asked, HELD_OUT, COLD_K)[0])
+    assert not np.allclose(by_loops, by_hand(small, sides.offered, HELD_OUT, COLD_K)[0])
+    one = vectors(3.0)
+    np.testing.assert_array_equal(
+        ndcg(small, Sides(one, one), ~HELD_OUT, WARM_K), ndcg(small, one, ~HELD_OUT, WARM_K)
     )

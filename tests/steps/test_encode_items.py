@@ -2,14 +2,18 @@ import numpy as np
 import pytest
 
 from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
 from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.steps import encode_items, encoder_training, finetune_encoder
-from recsys_tasks.steps.encoder_files import MODEL, WHITENING
+from recsys_tasks.steps.encoder_files import MODEL, SIMILARITY, WHITENING
 from recsys_tasks.training import finetune
 from tests.steps.encoder_night import encoder_job, later
 from tests.tiny_decoder import tiny_decoder
+
+SLICE = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10)
 
 
 @pytest.fixture
@@ -70,3 +74,32 @@ def test_a_decoder_s_vectors_are_pooled_as_they_were_trained(tmp_path, monkeypat
     items = job.lake.snapshot(job.night.shift(1).as_of).items.sort("item_id")
     raw = TextEncoder.load(encoder.path / MODEL, 16, "cpu", pooling).encode(items["text"].to_list())
     np.testing.assert_allclose(vectors.matrix, Whitening.load(encoder.path / WHITENING).apply(raw), atol=1e-3)
+
+
+def test_what_the_encoder_was_trained_by_stands_beside_the_vectors(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, **_: finetune.main(folder))
+    asked_about = []
+
+    def kept(_trial, _frozen, tuned, **_):
+        asked_about.append(tuned)
+        return Verdict(True, "as the test wants it", SLICE, SLICE)
+
+    monkeypatch.setattr(finetune_encoder.encoder_gate, "judge", kept)
+    job = encoder_job(tmp_path, objective="pairs", contrast={"similarity": "euclidean"})
+    finetune_encoder.run(job)
+    encoder = finetune_encoder.encoder_for(job)
+    vectors = TextVectors.load(job.workspace.at(encode_items.run(job)["artefact"]).path)
+    texts = job.lake.snapshot(job.night.as_of).items["text"].unique().sort().to_list()
+    raw = TextEncoder.load(encoder.path / MODEL, 16, "cpu").encode(texts)
+    expected = TextSimilarity.load(encoder.path / SIMILARITY).sides(raw)
+    np.testing.assert_allclose(vectors.sides.asked, expected.asked, atol=1e-3)
+    np.testing.assert_allclose(
+        vectors.sides.offered, expected.offered - expected.offered.mean(axis=0), atol=1e-3
+    )
+    (judged,) = asked_about
+    assert judged.asked.shape[1] == judged.offered.shape[1] == vectors.sides.asked.shape[1]
+
+
+def test_an_encoder_trained_by_the_cosine_has_one_vector_a_text(job):
+    vectors = TextVectors.load(job.workspace.at(encode_items.run(job)["artefact"]).path)
+    assert vectors.sides is None

@@ -16,14 +16,18 @@ MOST = 4000
 
 
 def propose(batch: Batch, k: int, new_only: bool) -> Proposals:
-    """The ``k`` launches whose texts are most like the shopper's own."""
+    """
+    The ``k`` launches whose texts are most like the shopper's own; only those with a likeness above zero.
+
+    Zero is about what the catalogue has on average: text vectors are whitened, and other similarities centred.
+    """
     sight = batch.sight
     places = launches(sight)
     if not len(places):
         return nothing()
-    text = np.ascontiguousarray(sight.text[sight.text_row[places]].T)
+    text = np.ascontiguousarray(sight.sides.offered[sight.text_row[places]].T)
     parts = []
-    for first, scores in products_of(batch.taste, text):
+    for first, scores in products_of(batch.query, text):
         if new_only:
             scores[_seen(batch, places, first, len(scores))] = 0
         parts.append(best_columns(scores, k, first))
