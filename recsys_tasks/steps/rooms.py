@@ -58,6 +58,7 @@ TOWER_ROOMS = (
 RANKER_ROOMS = (
     *ASKED,
     *TOWER_ROOMS,
+    "model/similarity",
     "pairs",
     "steps/standing_ranker",
     "steps/ranker_cuts",
