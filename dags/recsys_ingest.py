@@ -4,8 +4,8 @@
 Loads events, and the catalogue with them, from the shop's sources. Loading a day replaces that day and nothing else:
 running it twice, or many days at once, changes nothing.
 
-**Scheduled or backfilled**, a run loads its own day in one task (`ingest`). Days are independent, so a backfill may run
-many at once:
+**Scheduled or backfilled**, a run loads its own day in one task (`ingest`); the other one, `ingest_chunk`, has nothing
+to do then and is skipped (pink), which is no fault. Days are independent, so a backfill may run many at once:
 
     make airflow ARGS="backfill create --dag-id recsys_ingest --from-date 2017-11-01 --to-date 2017-11-15"
 
@@ -30,7 +30,7 @@ from common.steps import open_shop
 SCHEDULE = shop_schedule()
 CHUNK_DAYS = Param(
     31,
-    title="Days per task",
+    title="Days per task (chunk_days)",
     description="How many days of a range one task reads and keeps in memory, 1 to 366.",
     type="integer",
     minimum=1,

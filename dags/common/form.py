@@ -1,4 +1,8 @@
-"""The fields of the forms, each with a title, a sentence and bounds; Airflow refuses a value outside them."""
+"""
+The fields of the forms, each with a title, a sentence and bounds; Airflow refuses a value outside them.
+
+A title that is not the field's name ends with it: docs, errors and a run's conf know fields by their names.
+"""
 
 from airflow.sdk import Param
 
@@ -36,7 +40,7 @@ TO = Param(
 
 FROM_STEP = Param(
     None,
-    title="Start from step",
+    title="Start from step (from_step)",
     description=(
         "Earlier steps are not run; what they made for this night when they last ran is used as it is. "
         "Empty: run all of them (unchanged work is reused anyway)."
@@ -48,7 +52,7 @@ FROM_STEP = Param(
 
 TOP_K = Param(
     None,
-    title="List length",
+    title="List length (top_k)",
     description="Items per shopper, 1 to 500. Empty: what shop.yaml says.",
     type=["null", "integer"],
     minimum=1,
@@ -69,7 +73,7 @@ PUBLISH = Param(
 
 START = Param(
     "warm",
-    title="Training starts",
+    title="Training starts (start)",
     description=(
         "warm: from the newest accepted model of an earlier night. scratch: from the pretrained encoder and new towers."
     ),

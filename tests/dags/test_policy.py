@@ -127,7 +127,10 @@ def test_every_field_is_described_and_bounded(dags, dag_id):
     for name, param in dags[dag_id]["params"].items():
         schema = param["schema"]
         assert len(param["description"] or "") > 20, f"{dag_id}.{name}: describe it"
-        assert schema.get("title"), f"{dag_id}.{name}: give it a title"
+        title = schema.get("title") or ""
+        assert title == name.capitalize() or title.endswith(f" ({name})"), (
+            f"{dag_id}.{name}: its title must be the field's name, or end with it: docs and errors say the name"
+        )
         bounds = {"format", "enum", "minimum", "maxLength"} & schema.keys()
         assert bounds, f"{dag_id}.{name}: bound it, so that a wrong value is refused in the form"
 
