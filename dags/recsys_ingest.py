@@ -18,6 +18,7 @@ in about a dozen. A shop begins here: load its history, then run `recsys_nightly
 shop's `quarantine` folder, each with its reason; too many of them stop the task before the lake is touched.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
@@ -52,10 +53,13 @@ def recsys_ingest() -> None:
     def ingest() -> list[dict[str, Any]]:
         """Load the run's own day; for a range by hand, say which task takes which days."""
         from recsys_tasks.steps.ingest import chunks, run_range
+        from recsys_tasks.steps.ranges import past_days
 
         context = get_current_context()
         settings = open_shop()
         first, last = days_from(context, settings.zone)
+        # Of a range that goes too far, no task shall load the part that is there.
+        past_days(settings, first, last, datetime.now(UTC))
         if first == last:
             run_range(first, last, settings=settings)
             return []

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     """When a night's run starts (cron, in the shop's zone); it works on the business day before."""
     first_night: date
     last_night: date | None = None
-    """For a log that has ended: no run is scheduled after it."""
+    """For a log that has ended, its last day: nothing is scheduled after it, and no later day loaded or backfilled."""
     sources: SourcesSettings
     event_weights: dict[EventType, PositiveFloat] = {"purchase": 1.0}
     """The event types that models learn from, and how much each counts."""

@@ -4,24 +4,22 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from recsys_tasks.calendar import days_between, parse_night, require_past
-from recsys_tasks.errors import EmptyPartition, NightOutOfRange, PublishRefused
+from recsys_tasks.calendar import days_between
+from recsys_tasks.errors import EmptyPartition, PublishRefused
 from recsys_tasks.settings import load_settings
 from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.job import Options, open_job
 from recsys_tasks.steps.measure import missing_days
+from recsys_tasks.steps.ranges import past_days
 from recsys_tasks.steps.runner import night_alone, run_step
 
 log = logging.getLogger(__name__)
 
 
 def nights_between(first: str, last: str) -> list[str]:
-    """The nights of a range (ISO dates, both included); raises NightOutOfRange for what is none or has not ended."""
-    begins, ends = parse_night(first), parse_night(last)
-    if ends < begins:
-        raise NightOutOfRange(f"the range {first} to {last} ends before it begins")
-    require_past(load_settings().night(last), datetime.now(UTC))
-    return [day.isoformat() for day in days_between(begins, ends)]
+    """The nights of a range (ISO dates, both included); raises NightOutOfRange as ``past_days``."""
+    days = past_days(load_settings(), first, last, datetime.now(UTC))
+    return [day.isoformat() for day in days_between(*days)]
 
 
 def backfill_night(night: str, options: Options) -> Iterator[str]:

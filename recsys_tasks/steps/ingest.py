@@ -9,8 +9,8 @@ import logging
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
-from recsys_tasks.calendar import days_between, is_fresh, parse_night, require_past
-from recsys_tasks.errors import EmptyPartition, NightOutOfRange, TooManyBadRows
+from recsys_tasks.calendar import days_between, is_fresh
+from recsys_tasks.errors import EmptyPartition, TooManyBadRows
 from recsys_tasks.extract import quarantine
 from recsys_tasks.extract.columns import place_of
 from recsys_tasks.extract.events import extract_events
@@ -20,6 +20,7 @@ from recsys_tasks.files import enough_space
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.schema import Events, Items
 from recsys_tasks.settings import Settings, load_settings
+from recsys_tasks.steps.ranges import parse_range, past_days
 from recsys_tasks.workspace import Facts, Workspace
 
 log = logging.getLogger(__name__)
@@ -35,16 +36,20 @@ def chunks(first: str, last: str, count: int = 4) -> list[tuple[str, str]]:
 
     Raises NightOutOfRange for what is no range.
     """
-    begins, ends = _range(first, last)
+    begins, ends = parse_range(first, last)
     days = (ends - begins).days + 1
     pieces = min(days, max(count, -(-days // MAX_DAYS_AT_ONCE)))
     bounds = [begins + timedelta(days=days * piece // pieces) for piece in range(pieces + 1)]
     return [(begin.isoformat(), (end - timedelta(days=1)).isoformat()) for begin, end in pairwise(bounds)]
 
 
-def months(first: str, last: str) -> list[tuple[str, str]]:
-    """The same in pieces of about a month: what a piece reads is held in memory."""
-    begins, ends = _range(first, last)
+def months(first: str, last: str, settings: Settings | None = None) -> list[tuple[str, str]]:
+    """
+    The same in pieces of about a month: what a piece reads is held in memory.
+
+    Raises NightOutOfRange as ``past_days``, before the first piece is loaded.
+    """
+    begins, ends = past_days(settings or load_settings(), first, last, _now())
     return chunks(first, last, count=-(-((ends - begins).days + 1) // MONTH_DAYS))
 
 
@@ -52,12 +57,11 @@ def run_range(first: str, last: str, *, catalogue: bool = True, settings: Settin
     """
     Load the days ``first`` to ``last``, empty ones too, and (unless told not to) the catalogue as of the last.
 
-    Who maps several ranges takes the catalogue with the newest of them only. Raises NightOutOfRange for days
-    that have not ended, TooManyBadRows, and whatever the sources raise, before the lake is touched.
+    Who maps several ranges takes the catalogue with the newest of them only. Raises NightOutOfRange as ``past_days``,
+    TooManyBadRows, and whatever the sources raise, before the lake is touched.
     """
     settings = settings or load_settings()
-    begins, ends = _range(first, last)
-    require_past(settings.night(last), _now())
+    begins, ends = past_days(settings, first, last, _now())
     with enough_space(settings.home):
         items = fetch_items(settings, ends) if catalogue else None
         facts = {"first": first, "last": last, **load_events(settings, begins, ends)}
@@ -66,13 +70,6 @@ def run_range(first: str, last: str, *, catalogue: bool = True, settings: Settin
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _range(first: str, last: str) -> tuple[date, date]:
-    begins, ends = parse_night(first), parse_night(last)
-    if ends < begins:
-        raise NightOutOfRange(f"the range {first} to {last} ends before it begins")
-    return begins, ends
 
 
 def load_events(settings: Settings, first: date, last: date, *, needed: date | None = None) -> Facts:

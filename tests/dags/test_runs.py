@@ -23,6 +23,16 @@ def test_a_range_by_hand_is_loaded_in_mapped_chunks(airflow, shop):
     assert len(Lake(shop.folder / "home" / "lake").days()) == 39
 
 
+def test_of_a_range_that_goes_on_behind_the_log_nothing_is_loaded(airflow, tmp_path):
+    shop = make_shop(tmp_path / "shop", encoder=tmp_path, shoppers=5, days=20)
+    closed = {**airflow, "RECSYS_LAST_NIGHT": shop.night(1)}
+    days = {"from": shop.night(9), "to": shop.night(), "chunk_days": 3}
+    done = run_dag(closed, shop.file, "recsys_ingest", days)
+    assert done.returncode == 1
+    assert f"the shop's log ends with {shop.night(1)}" in done.stdout + done.stderr
+    assert Lake(shop.folder / "home" / "lake").days() == []
+
+
 def test_a_night_in_the_future_is_refused_and_not_tried_again(airflow, shop):
     done = run_dag(airflow, shop.file, "recsys_nightly", {"night": "2999-01-01"})
     output = done.stdout + done.stderr

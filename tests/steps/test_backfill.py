@@ -1,5 +1,6 @@
 import sys
 import types
+from datetime import date
 
 import pytest
 
@@ -47,6 +48,13 @@ def test_the_nights_of_a_range_are_in_their_order(shop):
 def test_what_is_no_range_of_past_nights_is_refused(shop, first, last):
     with pytest.raises(NightOutOfRange):
         nights_between(first, last)
+
+
+def test_nights_behind_the_end_of_the_log_are_refused(tmp_path, monkeypatch):
+    make_log_shop(tmp_path, monkeypatch, last_night=date(2026, 3, 3))
+    with pytest.raises(NightOutOfRange, match="log ends with 2026-03-03"):
+        nights_between("2026-03-01", "2026-03-04")
+    assert nights_between("2026-03-03", "2026-03-03") == ["2026-03-03"]
 
 
 def test_every_step_runs_in_order_and_none_publishes(shop, steps):

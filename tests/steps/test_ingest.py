@@ -45,6 +45,19 @@ def test_a_range_that_has_not_ended_is_refused(shop):
         run_range("2026-03-01", "2999-01-01")
 
 
+def test_days_behind_the_end_of_the_log_are_refused_before_any_is_loaded(tmp_path, monkeypatch):
+    shop = make_log_shop(tmp_path, monkeypatch, last_night=date(2026, 3, 3))
+    shop.log(*visits(9))
+    told = "log ends with 2026-03-03 .*2026-03-04 lies behind it"
+    with pytest.raises(NightOutOfRange, match=told):
+        run_range("2026-03-01", "2026-03-04", catalogue=False)
+    with pytest.raises(NightOutOfRange, match=told):
+        months("2025-03-01", "2026-03-04")
+    assert shop.job("2026-03-03").lake.days() == []
+    assert months("2026-03-01", "2026-03-03") == [("2026-03-01", "2026-03-03")]
+    assert run_range("2026-03-01", "2026-03-03", catalogue=False)["events"] == 6
+
+
 def test_history_is_loaded_with_its_empty_days_and_the_catalogue_as_of_its_last(shop):
     shop.log(*visits(2))
     shop.products(("tent", "Tent"))
@@ -96,7 +109,7 @@ def test_a_night_whose_day_the_source_has_forgotten_is_made_from_the_lake(shop):
     assert shop.job("2026-03-02").lake.day_record(date(2026, 3, 2)) == record
 
 
-def test_a_year_by_hand_is_loaded_month_by_month():
+def test_a_year_by_hand_is_loaded_month_by_month(shop):
     lengths = [
         (date.fromisoformat(end) - date.fromisoformat(begin)).days + 1
         for begin, end in months("2017-01-01", "2017-12-31")

@@ -1,0 +1,27 @@
+"""Ranges of business days that an operator asks for: what cannot be meant is refused before anything is read."""
+
+from datetime import date, datetime
+
+from recsys_tasks.calendar import parse_night, require_past
+from recsys_tasks.errors import NightOutOfRange
+from recsys_tasks.settings import Settings
+
+
+def parse_range(first: str, last: str) -> tuple[date, date]:
+    """Two ISO dates, both included; raises NightOutOfRange for what is no range."""
+    begins, ends = parse_night(first), parse_night(last)
+    if ends < begins:
+        raise NightOutOfRange(f"the range {first} to {last} ends before it begins")
+    return begins, ends
+
+
+def past_days(settings: Settings, first: str, last: str, now: datetime) -> tuple[date, date]:
+    """As ``parse_range``; raises NightOutOfRange too for days that have not ended, or lie behind the shop's log."""
+    begins, ends = parse_range(first, last)
+    if settings.last_night is not None and ends > settings.last_night:
+        raise NightOutOfRange(
+            f"the shop's log ends with {settings.last_night} (last_night in shop.yaml), and {ends} lies behind it; "
+            "choose an earlier day, or correct last_night"
+        )
+    require_past(settings.night(last), now)
+    return begins, ends
