@@ -18,63 +18,21 @@ from recsys_tasks.steps import NIGHT_STEPS, ingest
 from recsys_tasks.steps.audit_stored import audit_night
 from recsys_tasks.steps.ingest import run_range
 from recsys_tasks.steps.init import init_shop
-from recsys_tasks.steps.job import Job, Options, open_job
+from recsys_tasks.steps.job import Options, open_job
 from recsys_tasks.steps.pin import PINNED
 from recsys_tasks.steps.replay import replay
 from recsys_tasks.steps.runner import run_step
 from recsys_tasks.steps.stale import stale
+from tests.integration.made import Made, made, make_night
 from tests.shop import Shop, make_shop
 
 pytestmark = pytest.mark.slow
 
-MADE = ("pairs", "encoder", "vectors", "towers", "ranker", "index", "evaluation", "lists")
 DAYS_AFTER = 4
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a night came to."""
-
-    fingerprints: dict[str, str]
-    inputs: dict[str, Any]
-    tables: dict[str, pl.DataFrame]
-    decision: dict[str, Any]
-    warm: str | None
 
 
 def morning_after(night: str) -> datetime:
     return Night(date.fromisoformat(night)).as_of + timedelta(hours=3)
-
-
-def make_night(night: str, options: Options) -> None:
-    for step in NIGHT_STEPS:
-        run_step(step, night, options)
-
-
-def made(night: str) -> Made:
-    job = open_job(night)
-    found = {name: artefact for name in MADE if (artefact := job.workspace.find(name, night)) is not None}
-    return Made(
-        fingerprints={name: artefact.fingerprint for name, artefact in found.items()},
-        inputs={name: artefact.manifest["inputs"] for name, artefact in found.items()},
-        tables={
-            file: pl.read_parquet(found[name].path / f"{file}.parquet")
-            for name, files in {
-                "pairs": ("pairs", "negatives", "examples"),
-                "lists": ("lists",),
-                "evaluation": ("scores",),
-            }.items()
-            for file in files
-        },
-        decision=decision_of(job),
-        warm=found["towers"].manifest["inputs"]["warm"],
-    )
-
-
-def decision_of(job: Job) -> dict[str, Any]:
-    decision = job.store.decision(job.night)
-    assert decision is not None
-    return {name: getattr(decision, name) for name in ("accepted", "refs", "champion", "metrics", "why")}
 
 
 def launch(shop: Shop, *items: str) -> None:
