@@ -40,6 +40,7 @@ TOWER_ROOMS = (
     "model/losses",
     "model/neighbours",
     "model/popularity",
+    "model/similarity",
     "model/tower_parts",
     "model/towers",
     "model/vectors",
@@ -58,7 +59,6 @@ TOWER_ROOMS = (
 RANKER_ROOMS = (
     *ASKED,
     *TOWER_ROOMS,
-    "model/similarity",
     "pairs",
     "steps/standing_ranker",
     "steps/ranker_cuts",

@@ -93,6 +93,11 @@ def test_a_training_depends_on_all_the_code_that_trains(module, rooms):
     assert not missing, f"changed code would find an old result: add {sorted(missing)} to its rooms"
 
 
+def test_towers_depend_on_all_of_the_model_that_fits_them():
+    needed = {room for room in under(f"{PACKAGE}.training.towers") if room.startswith("model/")}
+    assert lacking(TOWER_ROOMS, needed) == set()
+
+
 ASKING_THE_CLASSIFIER = {"model/classifier", "model/purchase"}
 
 
