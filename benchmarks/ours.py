@@ -6,6 +6,7 @@ The product's rows: its own functions on its own artefacts, as a night calls the
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from benchmarks.plain_rows import PopularityModel, TextModel
 from recsys_tasks.errors import MissingArtefact
@@ -64,9 +65,9 @@ def frozen_vectors(job: Job, *, whitened: bool) -> TextVectors:
     base = base_folder(settings.base)
     items = job.lake.catalogue(job.night.as_of).sort("item_id")
     texts = items["text"].unique().sort()
-    encoder = TextEncoder.load(base, settings.max_tokens, pooling=settings.pooling)
+    load = partial(TextEncoder.load, base, settings.max_tokens, pooling=settings.pooling)
     cache = VectorCache.of(caches(job), base, settings.max_tokens, settings.pooling)
-    vectors, _ = encode_cached(encoder, cache, texts.to_list())
+    vectors, _ = encode_cached(load, cache, texts.to_list())
     if whitened:
         vectors = Whitening.fit(vectors).apply(vectors)
     rows = texts.to_frame("text").with_row_index("row")

@@ -147,6 +147,6 @@ def night(folder: Path, request: Request) -> Callable[[], Result]:
 
     def work() -> Result:
         cache = VectorCache.of(folder / request["cache"], model, request["max_tokens"])
-        return {"encoded": encode_cached(encoder, cache, texts)[1]}
+        return {"encoded": encode_cached(lambda: encoder, cache, texts)[1]}
 
     return work

@@ -8,7 +8,7 @@ Parquet file that appears whole, so concurrent writers cannot spoil it.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,11 +87,21 @@ def number_type(device: str) -> str:
 
 
 def encode_cached(
-    encoder: TextEncoder, cache: VectorCache, texts: Sequence[str], progress: Progress | None = None
+    load: Callable[[], TextEncoder],
+    cache: VectorCache,
+    texts: Sequence[str],
+    progress: Progress | None = None,
 ) -> tuple[Floats, int]:
-    """The vectors of distinct texts, (n, width), and how many of them had to be encoded."""
+    """
+    The vectors of distinct texts, (n, width), and how many of them had to be encoded.
+
+    The encoder is loaded only where a text is new: that takes seconds, and most nights bring none.
+    """
     vectors, known = cache.lookup(texts)
     missing = [texts[row] for row in np.flatnonzero(~known).tolist()]
+    if vectors is not None and not missing:
+        return vectors, 0
+    encoder = load()
     if vectors is None:
         vectors = np.zeros((len(texts), encoder.width), dtype=np.float32)
     if missing:

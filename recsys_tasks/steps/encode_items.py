@@ -1,6 +1,7 @@
 """The whitened text vector of every item of the night's catalogue, and its two sides where the encoder has them."""
 
 import logging
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -70,8 +71,8 @@ def _vectors(job: Job, encoder: Artefact, items: pl.DataFrame) -> tuple[TextVect
     # An encoder from before there was a choice pools as its family does.
     max_tokens, pooling = made_with["max_tokens"], made_with.get("pooling", "auto")
     cache = VectorCache.of(caches(job), encoder.path / MODEL, max_tokens, pooling)
-    model = TextEncoder.load(encoder.path / MODEL, max_tokens, pooling=pooling)
-    raw, encoded = encode_cached(model, cache, texts.to_list(), progress_lines(log, "texts encoded"))
+    load = partial(TextEncoder.load, encoder.path / MODEL, max_tokens, pooling=pooling)
+    raw, encoded = encode_cached(load, cache, texts.to_list(), progress_lines(log, "texts encoded"))
     log.info(
         "%d items have %d texts: %d encoded, %d known", len(items), len(texts), encoded, len(texts) - encoded
     )

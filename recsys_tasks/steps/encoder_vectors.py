@@ -1,6 +1,7 @@
 """Text vectors of encoders: the base's, from the caches, and those of a training as a night would use them."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -26,8 +27,8 @@ def base_vectors(job: Job, base: Path, texts: pl.Series) -> Floats:
     """The base's raw vectors, from the cache where known."""
     settings = job.settings.encoder
     cache = VectorCache.of(caches(job), base, settings.max_tokens, settings.pooling)
-    encoder = TextEncoder.load(base, settings.max_tokens, pooling=settings.pooling)
-    return encode_cached(encoder, cache, texts.to_list(), progress_lines(log, "texts encoded"))[0]
+    load = partial(TextEncoder.load, base, settings.max_tokens, pooling=settings.pooling)
+    return encode_cached(load, cache, texts.to_list(), progress_lines(log, "texts encoded"))[0]
 
 
 def sides_by(similarity: Path, raw: Floats) -> Sides | None:

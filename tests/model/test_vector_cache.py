@@ -19,11 +19,23 @@ def encoder(folder):
 
 def test_only_texts_that_are_new_are_encoded(encoder, folder, tmp_path):
     cache = VectorCache.of(tmp_path, folder, 32)
-    first, encoded_first = encode_cached(encoder, cache, ["tent", "mug"])
-    second, encoded_second = encode_cached(encoder, cache, ["mug", "stove", "tent"])
+    first, encoded_first = encode_cached(lambda: encoder, cache, ["tent", "mug"])
+    second, encoded_second = encode_cached(lambda: encoder, cache, ["mug", "stove", "tent"])
     assert (encoded_first, encoded_second) == (2, 1)
     np.testing.assert_array_equal(second[[2, 0]], first)
     np.testing.assert_allclose(second, encoder.encode(["mug", "stove", "tent"]), atol=1e-6)
+
+
+def test_no_encoder_is_loaded_where_every_text_is_known(encoder, folder, tmp_path):
+    cache = VectorCache.of(tmp_path, folder, 32)
+    first, _ = encode_cached(lambda: encoder, cache, ["tent", "mug"])
+
+    def load():
+        raise AssertionError("loaded for nothing")
+
+    again, encoded = encode_cached(load, cache, ["mug", "tent"])
+    assert encoded == 0
+    np.testing.assert_array_equal(again, first[[1, 0]])
 
 
 def test_another_encoder_or_length_has_a_cache_of_its_own(folder, tmp_path):
