@@ -1,18 +1,22 @@
 """How far lists are from those that are live: the share of a shopper's items that the live list does not hold."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Select, Subquery, Table, func, select
 from sqlalchemy.orm import Session
 
-from recsys_tasks.store.tables import EARLIER_LISTS, LISTS, Generation
+from recsys_tasks.store.coded_tables import CODED_LISTS, item_ids, tables_of_lists
+from recsys_tasks.store.tables import EARLIER_LISTS, Generation
 
 # Drawn evenly over the shoppers: the mean of so many is within two points of the mean of all.
 SHOPPERS = 2_000
 # A handful of shoppers may well change all they have.
 ENOUGH = 100
 BATCH = 500
+
+Items = list[str] | list[int]
 
 
 @dataclass(frozen=True)
@@ -30,33 +34,52 @@ class Churn:
 def churn(session: Session, new: Generation, live: Generation) -> Churn:
     """Compare two generations. Streams pairs of lists; what it holds does not grow with the shoppers."""
     total, shoppers = 0.0, 0
-    pairs = _pairs(new, live, _table(session, live))
-    for tonight, before in session.execute(pairs, execution_options={"yield_per": BATCH}):
+    for tonight, before in _pairs(session, new, live):
         # Of the shorter list: another top_k is no change of mind.
         total += 1 - len(set(before).intersection(tonight)) / max(min(len(before), len(tonight)), 1)
         shoppers += 1
     return Churn(live.id, shoppers, round(total / shoppers, 6) if shoppers >= ENOUGH else None)
 
 
-def _table(session: Session, live: Generation) -> Table:
-    """Where the live lists stand: an earlier release may have loaded them."""
-    found = select(LISTS.c.subject_id).where(LISTS.c.generation_id == live.id).limit(1)
-    return EARLIER_LISTS if session.scalar(found) is None else LISTS
+def _pairs(session: Session, new: Generation, live: Generation) -> Iterator[tuple[Items, Items]]:
+    """The items of both lists of each shopper drawn, tonight's first: codes where both have them, else ids."""
+    tonight, before = _table(session, new), _table(session, live)
+    query = _of_the_same(_drawn(tonight, new), (tonight, new), (before, live))
+    pairs = session.execute(query, execution_options={"yield_per": BATCH})
+    if tonight is before or tonight is not CODED_LISTS:
+        return ((first, second) for first, second in pairs)
+    ids = item_ids(session)
+    return (([ids[code] for code in first], second) for first, second in pairs)
 
 
-def _pairs(new: Generation, live: Generation, live_lists: Table) -> Any:
+def _table(session: Session, generation: Generation) -> Table:
+    """Where the lists of a generation stand: an earlier release may have loaded them."""
+    for table in tables_of_lists(session.connection()):
+        found = select(table.c.subject_id).where(table.c.generation_id == generation.id).limit(1)
+        if session.scalar(found) is not None:
+            return table
+    return EARLIER_LISTS
+
+
+def _drawn(lists: Table, new: Generation) -> Subquery:
+    """Every n-th shopper of a generation, with the surface."""
     every = -(-max(new.users, 1) // SHOPPERS)
-    place = func.row_number().over(order_by=(LISTS.c.subject_id, LISTS.c.surface)).label("place")
+    place = func.row_number().over(order_by=(lists.c.subject_id, lists.c.surface)).label("place")
     numbered = (
-        select(LISTS.c.subject_id, LISTS.c.surface, place).where(LISTS.c.generation_id == new.id).subquery()
+        select(lists.c.subject_id, lists.c.surface, place).where(lists.c.generation_id == new.id).subquery()
     )
-    tonight, before = LISTS.alias("tonight"), live_lists.alias("before")
-    same = numbered.c.subject_id, numbered.c.surface
-    return (
-        select(tonight.c.item_ids, before.c.item_ids)
-        .select_from(numbered)
-        .join(tonight, (tonight.c.subject_id == same[0]) & (tonight.c.surface == same[1]))
-        .join(before, (before.c.subject_id == same[0]) & (before.c.surface == same[1]))
-        .where(numbered.c.place % every == 0, tonight.c.generation_id == new.id)
-        .where(before.c.generation_id == live.id)
-    )
+    return select(numbered).where(numbered.c.place % every == 0).subquery()
+
+
+def _of_the_same(drawn: Subquery, *both: tuple[Table, Generation]) -> Select[Any]:
+    """The items of the shoppers drawn, in two generations."""
+    query: Select[Any] = select().select_from(drawn)
+    for lists, generation in both:
+        mine = lists.alias()
+        query = query.add_columns(mine.c.item_ids).join(
+            mine,
+            (mine.c.generation_id == generation.id)
+            & (mine.c.subject_id == drawn.c.subject_id)
+            & (mine.c.surface == drawn.c.surface),
+        )
+    return query

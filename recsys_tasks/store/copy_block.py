@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys_tasks.errors import DataError
-from recsys_tasks.store.shards import Ints, Shard, joined, taken
+from recsys_tasks.store.shards import Ints, Shard, joined, matrix, taken
 from recsys_tasks.store.texts import Codes, Texts
 
 FIELDS = ("subject_id", "surface", "scores", "sources", "reasons", "item_ids")
@@ -32,7 +32,9 @@ def copy_block(shard: Shard, surface: str, texts: Texts) -> bytes:
     for rows in shard.by_length():
         users = shard.frame["user_id"].gather(rows[:, 0])
         ids, bounds = _item_ids(shard.frame["item_id"], rows)
-        numbers = _numbers(scores[rows], sources[rows], reasons[rows], np.diff(bounds))
+        numbers = _numbers(
+            matrix(scores, rows), matrix(sources, rows), matrix(reasons, rows), np.diff(bounds)
+        )
         pieces += chain.from_iterable(zip(_heads(users, surface), numbers, _cut(ids, bounds), strict=True))
     return b"".join(pieces)
 

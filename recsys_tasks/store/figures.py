@@ -7,9 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys_tasks.store.shards import Ints, Shard
-
-Codes = NDArray[np.int32]
+from recsys_tasks.store.shards import Ints, Shard, matrix
+from recsys_tasks.store.texts import Coded, Texts
 
 
 @dataclass(frozen=True)
@@ -20,27 +19,26 @@ class Offer:
     ``of`` makes it; without ``offered`` every known item may be.
     """
 
-    known: pl.Enum
+    known: Texts
     may: NDArray[np.bool_]
 
     @classmethod
     def of(cls, known: pl.Series, offered: pl.Series | None = None) -> "Offer":
-        ids = known.unique().sort()
+        ids = known.unique()
         may = pl.repeat(True, len(ids), eager=True) if offered is None else ids.is_in(offered.implode())
-        return cls(pl.Enum(ids), may.to_numpy())
+        return cls(Texts.of(ids), may.to_numpy())
 
-
-def codes_among(items: pl.Series, known: pl.Enum) -> Codes:
-    """(m,) places of the items among those that are known; -1 for others."""
-    places = items.cast(known, strict=False).to_physical()
-    return places.cast(pl.Int32).fill_null(-1).to_numpy()
+    def places(self, items: pl.Series) -> Ints:
+        """(m,) where items stand in the catalogue; -1 for those that it lacks."""
+        places = self.known.coded(items).places.astype(np.int64)
+        return np.where(places < len(self.may), places, -1)
 
 
 @dataclass
 class Figures:
     """
-    Counts over all shards: ``rows``, ``users`` (lists) and ``short`` lists; rows that are ``duplicates`` within their
-    list, ``unknown`` to the catalogue, ``unavailable`` or ``misranked``.
+    Counts over all shards, which share a coding: ``rows``, ``users`` (lists) and ``short`` lists; rows that are
+    ``duplicates`` within their list, ``unknown`` to the catalogue, ``unavailable`` or ``misranked``.
     """
 
     top_k: int
@@ -53,6 +51,8 @@ class Figures:
     unavailable: int = 0
     misranked: int = 0
     shown: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    known: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Where the items met so far stand in the catalogue; -1 for those that it lacks."""
 
     def __post_init__(self) -> None:
         self.shown = np.zeros(0 if self.offer is None else len(self.offer.may), bool)
@@ -62,22 +62,18 @@ class Figures:
         self.users += len(shard)
         self.short += int((shard.lengths < self.top_k).sum())
         self.misranked += int((shard.frame["rank"].to_numpy() != _places(shard) + 1).sum())
-        items = shard.frame["item_id"]
-        codes = self._look_up(items)
-        if codes.min(initial=0) < 0:  # two unknown items are not one item
-            codes = codes_among(items, pl.Enum(items.unique()))
-        self.duplicates += _repeats(codes, shard)
+        self.duplicates += _repeats(shard)
+        if self.offer is not None:
+            self._look_up(shard.items, self.offer)
 
-    def _look_up(self, items: pl.Series) -> Codes:
-        """Count what the catalogue says of the items; -1 for those that it lacks."""
-        if self.offer is None:
-            return codes_among(items, pl.Enum(items.unique()))
-        codes = codes_among(items, self.offer.known)
-        counts = np.bincount(codes + 1, minlength=1 + len(self.offer.may))
+    def _look_up(self, items: Coded, offer: Offer) -> None:
+        """Count what the catalogue says of the items: an item is looked up once, and its rows are counted."""
+        self.known = np.append(self.known, offer.places(items.texts.since(len(self.known))))
+        rows = np.bincount(items.places, minlength=len(self.known))
+        counts = np.bincount(self.known + 1, weights=rows, minlength=1 + len(offer.may)).astype(np.int64)
         self.unknown += int(counts[0])
-        self.unavailable += int(counts[1:][~self.offer.may].sum())
+        self.unavailable += int(counts[1:][~offer.may].sum())
         self.shown |= counts[1:] > 0
-        return codes
 
     @property
     def coverage(self) -> float | None:
@@ -97,11 +93,11 @@ def _places(shard: Shard) -> Ints:
     return np.arange(len(shard.frame)) - np.repeat(shard.starts, shard.lengths)
 
 
-def _repeats(codes: Codes, shard: Shard) -> int:
+def _repeats(shard: Shard) -> int:
     """How many rows repeat an item of their list."""
     count = 0
     for rows in shard.by_length():
         # Equal ones stand side by side when sorted.
-        ordered = np.sort(codes[rows], axis=1)
+        ordered = np.sort(matrix(shard.items.places, rows), axis=1)
         count += int((ordered[:, 1:] == ordered[:, :-1]).sum())
     return count

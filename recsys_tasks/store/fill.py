@@ -2,7 +2,7 @@
 Write a generation's lists into the database, inside the caller's transaction.
 
 PostgreSQL: a table of its own, filled by binary COPY, indexed, then attached as a partition, so that readers never
-wait. SQLite: batches of rows.
+wait. SQLite: rows of one table.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +13,23 @@ import polars as pl
 from psycopg import sql
 from sqlalchemy import Connection, Table, text
 
+from recsys_tasks.store.coded_rows import (
+    INSERT_ITEMS,
+    INSERT_LISTS,
+    INSERT_TEXTS,
+    Values,
+    list_values,
+    text_values,
+)
+from recsys_tasks.store.coded_tables import item_ids
 from recsys_tasks.store.connect import is_postgresql
 from recsys_tasks.store.copy_block import CLOSING, FIELDS, OPENING, copy_block
-from recsys_tasks.store.json_rows import COLUMNS, Row, json_rows
 from recsys_tasks.store.parts import ahead, parts
-from recsys_tasks.store.shards import Shard
-from recsys_tasks.store.tables import LISTS, TEXTS
+from recsys_tasks.store.shards import Coding, Shard
+from recsys_tasks.store.tables import LISTS
 from recsys_tasks.store.texts import Texts
 
-INSERT = f"INSERT INTO packed_lists ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-INSERT_TEXTS = text(
+INSERT_ARRAYS = text(
     "INSERT INTO list_texts (generation_id, code, text) SELECT :generation_id, code, text"
     " FROM unnest(CAST(:codes AS bytea[]), CAST(:texts AS text[])) AS new (code, text)"
 )
@@ -71,38 +78,41 @@ def _copy(connection: Connection, filling: Filling, table: str) -> None:
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, FIELDS))
     )
-    for texts, frames in parts(filling.lists):
+    items = Texts()
+    for words, frames in parts(filling.lists):
 
-        def block(shard: Shard, texts: Texts = texts) -> bytes:
-            filling.count(shard)
-            return copy_block(shard, filling.surface, texts)
+        def block(frame: pl.DataFrame, words: Texts = words) -> bytes:
+            shard = _counted(frame, Coding(items, words), filling)
+            return copy_block(shard, filling.surface, words)
 
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(OPENING)
             # The server reads while the next block is made.
-            for rows in ahead(block, map(Shard.of, frames)):
+            for rows in ahead(block, frames):
                 copy.write(rows)
             copy.write(CLOSING)
-        _keep(connection, filling.generation_id, texts)
+        arrays = {"codes": words.codes_since(0).view("V4").tolist(), "texts": words.since(0).to_list()}
+        connection.execute(INSERT_ARRAYS, {"generation_id": filling.generation_id, **arrays})
 
 
 def _fill_sqlite(connection: Connection, filling: Filling) -> None:
     driver: Any = connection.connection.driver_connection
-    for texts, frames in parts(filling.lists):
+    items = Texts.of(pl.Series(item_ids(connection), dtype=pl.String))
+    known = len(items)
+    for words, frames in parts(filling.lists):
 
-        def rows(shard: Shard, texts: Texts = texts) -> Iterator[Row]:
-            filling.count(shard)
-            return json_rows(shard, filling.generation_id, filling.surface, texts)
+        def values(frame: pl.DataFrame, words: Texts = words) -> list[Values]:
+            shard = _counted(frame, Coding(items, words), filling)
+            return list(list_values(shard, filling.generation_id, filling.surface, words))
 
-        for some in ahead(rows, map(Shard.of, frames)):
-            driver.executemany(INSERT, some)
-        _keep(connection, filling.generation_id, texts)
+        for each in ahead(values, frames):
+            for lists in each:
+                driver.execute(INSERT_LISTS, lists)
+        driver.execute(INSERT_TEXTS, {"generation_id": filling.generation_id, **text_values(words)})
+    driver.execute(INSERT_ITEMS, text_values(items, since=known))
 
 
-def _keep(connection: Connection, generation_id: int, texts: Texts) -> None:
-    columns = texts.table()
-    if is_postgresql(connection):
-        connection.execute(INSERT_TEXTS, {"generation_id": generation_id, **columns})
-    elif rows := list(zip(*columns.values(), strict=True)):
-        made = [{"generation_id": generation_id, "code": code, "text": words} for code, words in rows]
-        connection.execute(TEXTS.insert(), made)
+def _counted(frame: pl.DataFrame, coding: Coding, filling: Filling) -> Shard:
+    shard = Shard.of(frame, coding)
+    filling.count(shard)
+    return shard

@@ -11,6 +11,7 @@ import time
 from sqlalchemy import Connection, Delete, Engine, Table, select, text
 from sqlalchemy.exc import DBAPIError
 
+from recsys_tasks.store.coded_tables import tables_of_lists
 from recsys_tasks.store.connect import answered, is_postgresql, writer, writing
 from recsys_tasks.store.fill import partition
 from recsys_tasks.store.pointer import locked_pointer
@@ -43,7 +44,7 @@ def prune(engine: Engine, keep: int) -> None:
         _drop_partitions(engine, gone)
     else:
         with writing(engine) as session:
-            for table in (LISTS, TEXTS, EARLIER_LISTS):
+            for table in (TEXTS, *tables_of_lists(session.connection())):
                 session.execute(_delete(table, gone))
 
 

@@ -1,7 +1,8 @@
 """One shard of lists, checked and in order: what is counted, and what is written."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,24 +10,20 @@ from numpy.typing import NDArray
 
 from recsys_tasks.errors import DataError, SchemaMismatch
 from recsys_tasks.schema import Recommendations
+from recsys_tasks.store.texts import Coded, Texts
 
 ORDER = ("user_id", "rank", "item_id")
 
 Ints = NDArray[np.int64]
+Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Coded:
-    """A column that repeats itself: row i holds ``texts[codes[i]]``."""
+class Coding:
+    """What a load remembers from shard to shard: the ids of ``items``, and the ``words`` of sources and reasons."""
 
-    texts: pl.Series
-    codes: NDArray[np.uint32]
-
-    @classmethod
-    def of(cls, column: pl.Series) -> "Coded":
-        distinct = pl.Categories.random()
-        coded = column.cast(pl.Categorical(distinct))  # the texts live as long as it does
-        return cls(distinct.to_series(), coded.to_physical().to_numpy())
+    items: Texts = field(default_factory=Texts)
+    words: Texts = field(default_factory=Texts)
 
 
 @dataclass(frozen=True)
@@ -34,18 +31,19 @@ class Shard:
     """
     The lists of n shoppers: m rows by user_id, then rank.
 
-    ``starts`` (n,): the first row of each list; ``lengths`` (n,): its rows. ``sources`` and ``reasons``: of the m
-    rows.
+    ``starts`` (n,): the first row of each list; ``lengths`` (n,): its rows. ``items``, ``sources`` and ``reasons``: of
+    the m rows.
     """
 
     frame: pl.DataFrame
     starts: Ints
     lengths: Ints
+    items: Coded
     sources: Coded
     reasons: Coded
 
     @classmethod
-    def of(cls, frame: pl.DataFrame) -> "Shard":
+    def of(cls, frame: pl.DataFrame, coding: Coding) -> "Shard":
         """
         From rows of the Recommendations contract, in any order.
 
@@ -56,10 +54,10 @@ class Shard:
         if not _in_order(frame, starts):
             frame = frame.sort(ORDER)
             starts = _starts(frame)
-        sources, reasons = Coded.of(frame["source"]), Coded.of(frame["reason"])
-        users = frame["user_id"].gather(starts)
-        _refuse_nul(user_id=users, item_id=frame["item_id"], source=sources.texts, reason=reasons.texts)
-        return cls(frame, starts, np.diff(starts, append=len(frame)), sources, reasons)
+        _refuse_nul("user_id", frame["user_id"].gather(starts))
+        items = _coded(frame["item_id"], coding.items)
+        sources, reasons = (_coded(frame[name], coding.words) for name in ("source", "reason"))
+        return cls(frame, starts, np.diff(starts, append=len(frame)), items, sources, reasons)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -94,10 +92,20 @@ def _contract(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _refuse_nul(**columns: pl.Series) -> None:
-    for name, column in columns.items():
-        if b"\0" in joined(column, ""):
-            raise DataError(f"lists: column {name} holds a NUL character; clean it where it is extracted")
+def _coded(column: pl.Series, texts: Texts) -> Coded:
+    coded = texts.coded(column)
+    _refuse_nul(column.name, coded.new)
+    return coded
+
+
+def _refuse_nul(name: str, column: pl.Series) -> None:
+    if b"\0" in joined(column, ""):
+        raise DataError(f"lists: column {name} holds a NUL character; clean it where it is extracted")
+
+
+def matrix(values: Numbers, rows: Ints) -> Numbers:
+    """The values (m,) at ``rows``; all of them in order are only seen as a matrix."""
+    return values.reshape(rows.shape) if rows.size == len(values) else values[rows]
 
 
 def taken(column: pl.Series, rows: Ints) -> pl.Series:

@@ -1,40 +1,83 @@
-"""Codes for the sources and reasons of a generation: a text is stored once, however many rows give it."""
+"""Texts by numbers: a text is looked at and stored once, however many rows hold it."""
+
+from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
-
-from recsys_tasks.store.shards import Coded
 
 # So many are held in memory while lists stream through; then they are written, and counting goes on.
 MANY = 200_000
+# As databases keep a number: four bytes, so that a list's numbers can be cut out of one field.
 CODE = np.dtype(">u4")
 
 Codes = NDArray[np.uint32]
 
 
 class Texts:
-    """Texts and their codes: what is met first has the smaller number, from ``first``."""
+    """
+    Texts in the order they are met: a text that is met again has the place it had.
+
+    Where they are stored, the text at place p has the code ``first + p``.
+    """
 
     def __init__(self, first: int = 0) -> None:
         self.first = first
-        self._numbers: dict[str, int] = {}
+        self._kind = pl.Categorical(pl.Categories.random())
+        self._held = pl.Series(
+            [], dtype=self._kind
+        )  # Polars keeps the texts as long as a column of that kind
+        self._count = 0
 
-    def codes(self, column: Coded) -> Codes:
-        """(m,) the code of each row's text."""
-        known = self._numbers
-        numbers = [known.setdefault(text, self.end) for text in column.texts]
-        return np.array(numbers, CODE)[column.codes]
+    @classmethod
+    def of(cls, texts: pl.Series) -> "Texts":
+        """Of distinct texts, at the places where they stand."""
+        made = cls()
+        places = made.coded(texts).places
+        assert (places == np.arange(len(texts))).all(), "a text stands here twice"
+        return made
+
+    def __len__(self) -> int:
+        return self._count
+
+    def coded(self, column: pl.Series) -> "Coded":
+        """A column (m,) of texts without nulls."""
+        places = column.cast(self._kind).to_physical().to_numpy()
+        before = self._count
+        self._count = max(before, int(places.max(initial=0)) + min(len(places), 1))
+        return Coded(self, places, before)
+
+    def since(self, place: int) -> pl.Series:
+        """The texts from a place on."""
+        places = pl.int_range(place, max(place, len(self)), dtype=pl.UInt32, eager=True)
+        return places.cat.to(self._kind).cast(pl.String)
+
+    def codes(self, column: "Coded") -> Codes:
+        """(m,) the code of each row's text, as it is stored."""
+        return (column.places + np.uint32(self.first)).astype(CODE)
+
+    def codes_since(self, place: int) -> Codes:
+        """The codes of ``since``."""
+        return np.arange(self.first + place, self.end).astype(CODE)
 
     @property
     def are_many(self) -> bool:
-        return len(self._numbers) >= MANY
+        return len(self) >= MANY
 
     @property
     def end(self) -> int:
-        """The first number that is free."""
-        return self.first + len(self._numbers)
+        """The first code that is free."""
+        return self.first + len(self)
 
-    def table(self) -> dict[str, list[bytes] | list[str]]:
-        """The columns ``codes`` and ``texts``."""
-        codes = [number.to_bytes(CODE.itemsize, "big") for number in self._numbers.values()]
-        return {"codes": codes, "texts": list(self._numbers)}
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of m texts: row i holds the text at ``places[i]``; from place ``before`` on they were new."""
+
+    texts: Texts
+    places: NDArray[np.uint32]
+    before: int
+
+    @property
+    def new(self) -> pl.Series:
+        return self.texts.since(self.before)

@@ -8,7 +8,7 @@ from recsys_tasks.errors import DataError, SchemaMismatch
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store.audit import drift, fault
 from recsys_tasks.store.figures import Figures, Offer
-from recsys_tasks.store.shards import Shard
+from recsys_tasks.store.shards import Coding, Shard
 from recsys_tasks.store.tables import Generation
 from tests.store.builders import MONDAY, TOP_K, TUESDAY, lists
 
@@ -18,8 +18,9 @@ ITEMS = pl.Series(["tea", "milk", "rye"])
 
 def audited(*frames, known=None, offered=None):
     figures = Figures(TOP_K, None if known is None else Offer.of(known, offered))
+    coding = Coding()
     for frame in frames:
-        figures.add(Shard.of(frame))
+        figures.add(Shard.of(frame, coding))
     return figures
 
 
@@ -108,14 +109,14 @@ def test_shards_add_up():
 @pytest.mark.parametrize("column", ["user_id", "item_id", "source", "reason"])
 def test_nul_is_refused_by_name(column):
     with pytest.raises(DataError, match=f"{column} holds a NUL"):
-        Shard.of(lists().with_columns(pl.lit("a\0b").alias(column)))
+        Shard.of(lists().with_columns(pl.lit("a\0b").alias(column)), Coding())
 
 
 def test_a_missing_column_and_a_missing_value_are_named():
     with pytest.raises(SchemaMismatch, match="reason"):
-        Shard.of(lists().drop("reason"))
+        Shard.of(lists().drop("reason"), Coding())
     with pytest.raises(SchemaMismatch, match="score"):
-        Shard.of(lists().with_columns(score=pl.lit(None, pl.Float32)))
+        Shard.of(lists().with_columns(score=pl.lit(None, pl.Float32)), Coding())
 
 
 def generation(night=TUESDAY, rows=100, users=10, top_k=10, refs=("towers",), fallback=0.1, **audit):

@@ -11,9 +11,10 @@ from recsys_tasks.errors import DataError, PublishRefused
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store import copy_block as copying
 from recsys_tasks.store import texts as coding
+from recsys_tasks.store.coded_tables import tables_of_lists
 from recsys_tasks.store.connect import is_postgresql
 from recsys_tasks.store.copy_block import MARKS
-from recsys_tasks.store.tables import LISTS, TEXTS, Live
+from recsys_tasks.store.tables import TEXTS, Live
 from tests.store.builders import TYPES, candidate, lists
 
 ODD_IDS = [
@@ -39,7 +40,7 @@ LONG = ["", "x", "y" * 255, "z" * 256, "é" * 40_000, '\n\t\x01"\\{}', "w" * 70_
 
 def rows_of(store):
     with store.engine.connect() as connection:
-        return connection.execute(select(LISTS)).all()
+        return connection.execute(select(tables_of_lists(connection)[0])).all()
 
 
 @pytest.mark.parametrize("odd", ODD_IDS)
@@ -120,7 +121,7 @@ def test_a_score_that_is_no_number_is_not_lost_with_its_list(store, score):
     frame = lists(("ann",)).with_columns(score=pl.Series([1.0, score, 0.5], dtype=pl.Float32))
     store.publish(candidate(), [frame])
     first, second, third = (row.score for row in store.user_list("ann"))
-    # JSON, which SQLite keeps, has no word for it.
+    # SQLite has no word for it.
     assert (first, str(second), third) == (1.0, str(score) if is_postgresql(store.engine) else "None", 0.5)
 
 

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store import prune as pruning
+from recsys_tasks.store.coded_tables import tables_of_lists
 from recsys_tasks.store.connect import is_postgresql
 from tests.store.builders import MONDAY, candidate, lists
 
@@ -19,7 +20,8 @@ def publish(store, day, **options):
 
 def stored(store):
     with store.engine.connect() as connection:
-        return set(connection.execute(text("SELECT DISTINCT generation_id FROM packed_lists")).scalars())
+        lists = tables_of_lists(connection)[0]
+        return set(connection.execute(select(lists.c.generation_id).distinct()).scalars())
 
 
 def test_the_newest_generations_stay(store):

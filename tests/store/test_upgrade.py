@@ -2,7 +2,7 @@
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from recsys_tasks.errors import Busy
 from recsys_tasks.settings import StoreSettings
@@ -11,9 +11,10 @@ from recsys_tasks.store import migrate as migrating
 from recsys_tasks.store.connect import engine_for, is_postgresql, make_url, writer
 from recsys_tasks.store.migrate import HEAD, alembic_config, current_revision, migrate
 from recsys_tasks.store.store import Store
+from recsys_tasks.store.tables import EARLIER_LISTS, LISTS
 from tests.store.builders import TUESDAY, WEDNESDAY, candidate, lists
 
-PREVIOUS = ("0001", "0002")
+PREVIOUS = ("0001", "0002", "0003")
 GENERATION = (
     "INSERT INTO generations (id, night, run_id, model, model_refs, top_k, rows, users, fallback_share, state, why,"
     " audit, created_at) VALUES ({id}, '2026-03-0{id}', 'run {id}', 'm', '{{}}', 2, 2, 1, 0.5, 'ready', '', '{{}}',"
@@ -23,6 +24,13 @@ ARRAYS = {
     "sqlite": '\'["tea", "rye"]\', \'[0.5, 0.25]\', \'["repeat", "popular"]\', \'["you buy it", "popular"]\'',
     "postgresql": "'{tea,rye}', '{0.5,0.25}', '{repeat,popular}', '{you buy it,popular}'",
 }
+# The same lists as migration 0003 keeps them: the texts of a generation, and four bytes a place for the text's code.
+PACKED = {
+    "sqlite": "'[\"tea\",\"rye\"]', '[0.5,0.25]', x'0000000000000001', x'0000000200000001'",
+    "postgresql": "E'\\x1ftea\\x1frye', '{0.5,0.25}', '\\x0000000000000001', '\\x0000000200000001'",
+}
+CODES = {"sqlite": "x'0000000{}'", "postgresql": "'\\x0000000{}'"}
+WORDS = ("repeat", "popular", "you buy it")
 # What the previous release asks, in its own columns.
 READS = {
     "the view": "SELECT surface, user_id, rank, item_id, score, source, reason, night, model, run_id"
@@ -53,7 +61,7 @@ def engine(request, previous, tmp_path):
     with writer(engine).begin() as connection:
         command.upgrade(alembic_config(connection), previous)
         for id in (1, 2):
-            _generation(connection, request.param, id)
+            _generation(connection, previous, id)
         connection.execute(text("UPDATE live SET generation_id = 2, moved_by = 'me'"))
         connection.execute(
             text(
@@ -76,19 +84,21 @@ def engine(request, previous, tmp_path):
     return engine
 
 
-def _generation(connection, kind, id):
+def _generation(connection, previous, id):
+    """A generation as a previous release loads it; the first is of the oldest."""
+    packed = id > 1 and previous == "0003"
+    table = "packed_lists" if packed else "recommendation_lists"
+    kind = connection.dialect.name
     connection.execute(text(GENERATION.format(id=id)))
     if kind == "postgresql":
-        connection.execute(
-            text(
-                f"CREATE TABLE recommendation_lists_g{id} PARTITION OF recommendation_lists FOR VALUES IN ({id})"
-            )
-        )
+        connection.execute(text(f"CREATE TABLE {table}_g{id} PARTITION OF {table} FOR VALUES IN ({id})"))
         # Its numbers went up with each load.
         connection.execute(text("SELECT nextval(pg_get_serial_sequence('generations', 'id'))"))
-    connection.exec_driver_sql(
-        f"INSERT INTO recommendation_lists VALUES ({id}, 'ann', 'for_you', {ARRAYS[kind]})"
-    )
+    columns = (PACKED if packed else ARRAYS)[kind]
+    connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({id}, 'ann', 'for_you', {columns})")
+    for code, words in enumerate(WORDS if packed else ()):
+        values = f"{id}, {CODES[kind].format(code)}, '{words}'"
+        connection.exec_driver_sql(f"INSERT INTO list_texts VALUES ({values})")
 
 
 def answers(engine):
@@ -118,6 +128,21 @@ def test_this_release_goes_on_from_there(engine):
     assert [row.reason for row in store.user_list("ann")] == ["you buy it", "popular"]
 
 
+def test_lists_of_the_previous_release_can_be_gone_back_to(engine):
+    before = answers(engine)["the view"]
+    migrate(engine)
+    store = Store(engine)
+    store.publish(candidate(TUESDAY), [lists()])
+    assert store.rollback(why="bad", who="me").id == 2
+    assert answers(engine)["the view"] == before
+    assert store.publish(candidate(WEDNESDAY), [lists()]).switched
+    store.prune(1)
+    with engine.connect() as connection:
+        for table in (LISTS, EARLIER_LISTS):
+            assert not {1, 2} & set(connection.execute(select(table.c.generation_id)).scalars())
+    assert [g.state for g in store.generations()] == ["pruned", "pruned", "ready", "ready"]
+
+
 def test_lists_of_both_releases_are_compared_and_pruned(engine, monkeypatch):
     monkeypatch.setattr(churning, "ENOUGH", 1)
     migrate(engine)
@@ -134,36 +159,51 @@ def test_lists_of_both_releases_are_compared_and_pruned(engine, monkeypatch):
             assert names == {"recommendation_lists_g1", "packed_lists_g3"}
 
 
-def test_the_previous_release_may_still_publish(engine):
+def test_the_previous_release_may_still_publish(engine, previous):
     """Its rows go where they went before; once its pointer points there, they are what readers see."""
     migrate(engine)
     store = Store(engine)
     store.publish(candidate(TUESDAY), [lists()])
     with writer(engine).begin() as connection:
-        _generation(connection, engine.dialect.name, 4)
+        _generation(connection, previous, 4)
         connection.execute(text("UPDATE live SET generation_id = 4"))
     assert [row.item_id for row in store.user_list("ann")] == ["tea", "rye"]
     assert store.publish(candidate(WEDNESDAY), [lists()]).switched
     assert [row.item_id for row in store.user_list("ann")] == ["tea", "milk", "rye"]
 
 
-def test_a_downgrade_brings_back_what_the_earlier_view_shows(engine):
+def downgrade(engine, revision):
+    with writer(engine).begin() as connection:
+        command.downgrade(alembic_config(connection), revision)
+
+
+def test_a_downgrade_brings_back_what_the_earlier_view_shows(engine, previous):
     before = answers(engine)
     migrate(engine)
-    with writer(engine).begin() as connection:
-        command.downgrade(alembic_config(connection), "0002")
+    downgrade(engine, previous)
     assert answers(engine) == before
 
 
-def test_a_downgrade_leaves_no_live_generation_without_lists(engine):
+def test_a_downgrade_leaves_no_live_generation_without_lists(engine, previous):
     migrate(engine)
     Store(engine).publish(candidate(TUESDAY), [lists()])
-    with writer(engine).begin() as connection:
-        command.downgrade(alembic_config(connection), "0002")
+    downgrade(engine, previous)
     with engine.connect() as connection:
-        assert connection.scalar(text("SELECT generation_id FROM live")) == 2
-        assert connection.scalar(text("SELECT state FROM generations WHERE id = 3")) == "pruned"
-        assert len(connection.execute(text(READS["the view"])).all()) == 2
+        live = connection.scalar(text("SELECT generation_id FROM live"))
+        state = connection.scalar(text("SELECT state FROM generations WHERE id = 3"))
+        rows = connection.execute(text(READS["the view"])).all()
+    # PostgreSQL's lists have been the same since 0003.
+    kept = previous == "0003" and is_postgresql(engine)
+    assert (live, state, len(rows)) == ((3, "ready", 3) if kept else (2, "pruned", 2))
+
+
+def test_an_upgrade_after_a_downgrade_is_an_upgrade(engine, previous):
+    migrate(engine)
+    Store(engine).publish(candidate(TUESDAY), [lists()])
+    downgrade(engine, previous)
+    migrate(engine)
+    assert Store(engine).publish(candidate(WEDNESDAY), [lists(items=("oat", "tea", "fig"))]).switched
+    assert [row.item_id for row in Store(engine).user_list("ann")] == ["oat", "tea", "fig"]
 
 
 def test_a_worker_of_the_previous_release_may_still_write(engine):
@@ -178,6 +218,8 @@ def test_a_worker_of_the_previous_release_may_still_write(engine):
 def test_a_migration_gives_up_rather_than_hold_up_readers(engine, previous, monkeypatch):
     if not is_postgresql(engine):
         pytest.skip("SQLite has one writer, and readers never wait for it")
+    if previous == "0003":
+        pytest.skip("migration 0004 changes SQLite only")
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", "100ms")
     before = answers(engine)
     with engine.connect() as reader:
