@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Subquery, Table, func, select
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, Table, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from recsys_tasks.store.coded_tables import CODED_LISTS, item_ids, tables_of_lists
@@ -63,12 +63,17 @@ def _table(session: Session, generation: Generation) -> Table:
 
 def _drawn(lists: Table, new: Generation) -> Subquery:
     """Every n-th shopper of a generation, with the surface."""
+    own = lists.c.subject_id, lists.c.surface
+    mine = select(*own, _place(lists).label("place")).where(lists.c.generation_id == new.id).subquery()
     every = -(-max(new.users, 1) // SHOPPERS)
-    place = func.row_number().over(order_by=(lists.c.subject_id, lists.c.surface)).label("place")
-    numbered = (
-        select(lists.c.subject_id, lists.c.surface, place).where(lists.c.generation_id == new.id).subquery()
-    )
-    return select(numbered).where(numbered.c.place % every == 0).subquery()
+    return select(mine).where(mine.c.place % every == 0).subquery()
+
+
+def _place(lists: Table) -> ColumnElement[int]:
+    """SQLite numbers the lists of a generation as they come; to number them anew takes longer than all the rest."""
+    if lists is CODED_LISTS:
+        return literal_column("rowid", Integer)
+    return func.row_number().over(order_by=(lists.c.subject_id, lists.c.surface))
 
 
 def _of_the_same(drawn: Subquery, *both: tuple[Table, Generation]) -> Select[Any]:

@@ -7,6 +7,7 @@ wait. SQLite: rows of one table.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -24,8 +25,8 @@ from recsys_tasks.store.coded_rows import (
 from recsys_tasks.store.coded_tables import item_ids
 from recsys_tasks.store.connect import is_postgresql
 from recsys_tasks.store.copy_block import CLOSING, FIELDS, OPENING, copy_block
-from recsys_tasks.store.parts import ahead, parts
-from recsys_tasks.store.shards import Coding, Shard
+from recsys_tasks.store.parts import made
+from recsys_tasks.store.shards import Shard
 from recsys_tasks.store.tables import LISTS
 from recsys_tasks.store.texts import Texts
 
@@ -78,17 +79,16 @@ def _copy(connection: Connection, filling: Filling, table: str) -> None:
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, FIELDS))
     )
-    items = Texts()
-    for words, frames in parts(filling.lists):
 
-        def block(frame: pl.DataFrame, words: Texts = words) -> bytes:
-            shard = _counted(frame, Coding(items, words), filling)
-            return copy_block(shard, filling.surface, words)
+    def block(words: Texts, shard: Shard) -> bytes:
+        filling.count(shard)
+        return copy_block(shard, filling.surface, words)
 
+    for words, blocks in made(filling.lists, Texts(), block):
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(OPENING)
             # The server reads while the next block is made.
-            for rows in ahead(block, frames):
+            for rows in blocks:
                 copy.write(rows)
             copy.write(CLOSING)
         arrays = {"codes": words.codes_since(0).view("V4").tolist(), "texts": words.since(0).to_list()}
@@ -97,22 +97,15 @@ def _copy(connection: Connection, filling: Filling, table: str) -> None:
 
 def _fill_sqlite(connection: Connection, filling: Filling) -> None:
     driver: Any = connection.connection.driver_connection
+
+    def values(words: Texts, shard: Shard) -> list[Values]:
+        filling.count(shard)
+        return list(list_values(shard, filling.generation_id, filling.surface, words))
+
     items = Texts.of(pl.Series(item_ids(connection), dtype=pl.String))
     known = len(items)
-    for words, frames in parts(filling.lists):
-
-        def values(frame: pl.DataFrame, words: Texts = words) -> list[Values]:
-            shard = _counted(frame, Coding(items, words), filling)
-            return list(list_values(shard, filling.generation_id, filling.surface, words))
-
-        for each in ahead(values, frames):
-            for lists in each:
-                driver.execute(INSERT_LISTS, lists)
+    for words, blocks in made(filling.lists, items, values):
+        for lists in chain.from_iterable(blocks):
+            driver.execute(INSERT_LISTS, lists)
         driver.execute(INSERT_TEXTS, {"generation_id": filling.generation_id, **text_values(words)})
     driver.execute(INSERT_ITEMS, text_values(items, since=known))
-
-
-def _counted(frame: pl.DataFrame, coding: Coding, filling: Filling) -> Shard:
-    shard = Shard.of(frame, coding)
-    filling.count(shard)
-    return shard

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
 import polars as pl
 
+from recsys_tasks.store.shards import Coding, Shard
 from recsys_tasks.store.texts import Texts
 
 Given = TypeVar("Given")
@@ -24,6 +26,19 @@ def ahead(make: Callable[[Given], Ready], given: Iterator[Given]) -> Iterator[Re
             ready = coming
         if ready is not None:
             yield ready.result()
+
+
+def made(
+    lists: Iterator[pl.DataFrame], items: Texts, make: Callable[[Texts, Shard], Ready]
+) -> Iterator[tuple[Texts, Iterator[Ready]]]:
+    """
+    What is made of each shard, in parts; with each part its words, which are all there once its shards are used up.
+
+    One thread looks up texts, another makes what the caller then writes.
+    """
+    for words, frames in parts(lists):
+        shards = ahead(partial(Shard.of, coding=Coding(items, words)), frames)
+        yield words, ahead(partial(make, words), shards)
 
 
 def parts(frames: Iterator[pl.DataFrame]) -> Iterator[tuple[Texts, Iterator[pl.DataFrame]]]:
