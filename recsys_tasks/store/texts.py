@@ -44,7 +44,8 @@ class Texts:
         """A column (m,) of texts without nulls."""
         places = column.cast(self._kind).to_physical().to_numpy()
         before = self._count
-        self._count = max(before, int(places.max(initial=0)) + min(len(places), 1))
+        if len(places):
+            self._count = max(before, int(places.max()) + 1)
         return Coded(self, places, before)
 
     def since(self, place: int) -> pl.Series:
