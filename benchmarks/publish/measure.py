@@ -92,7 +92,7 @@ def _at_full_size(folder: Path, sizes: Sizes) -> Iterator[Row]:
             lambda night=night: ours.publish_night(store, sizes.most_users, sizes.top_k, night)
         )
     yield _row("postgresql", f"stream_seconds_{name}_users", seconds, "s")
-    yield _row("postgresql", f"size_mb_{name}_users", _megabytes(store.engine), "MB")
+    yield _row("postgresql", f"size_mb_{name}_users", generation_megabytes(store.engine), "MB")
     yield _row("postgresql", f"rollback_seconds_{name}_users", ours.rollback_seconds(store), "s")
     ours.read_milliseconds(url, sizes.most_users, sizes.reads)  # into the cache, as by day
     for system, taken in zip(
@@ -115,11 +115,17 @@ def _drop(folder: Path, name: str) -> None:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-def _megabytes(engine: Engine) -> float:
+# Its lists with their index, and its part of the texts that all generations keep in one table.
+GENERATION_BYTES = text(
+    "SELECT (SELECT max(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'packed_lists_g%')"
+    " + pg_total_relation_size('list_texts') / count(DISTINCT generation_id) FROM list_texts"
+)
+
+
+def generation_megabytes(engine: Engine) -> float:
     """A generation's share of the disk."""
-    sizes = text("SELECT max(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'packed_lists_g%'")
     with engine.connect() as connection:
-        return float(connection.scalar(sizes) or 0) / 1e6
+        return float(connection.execute(GENERATION_BYTES).scalar_one()) / 1e6
 
 
 def _seconds(call: Callable[[], None]) -> float:

@@ -4,8 +4,11 @@ import json
 
 import polars as pl
 import pytest
+from sqlalchemy import text
 
 from benchmarks.publish.__main__ import main
+from benchmarks.publish.measure import generation_megabytes
+from benchmarks.publish.ours import publish_night, store_at
 from benchmarks.publish.plain import COLUMNS, plain
 from benchmarks.publish.shop import catalogue, shards
 from recsys_tasks.store.view import RECOMMENDATIONS
@@ -37,6 +40,16 @@ def test_most_items_stay_from_night_to_night():
 def test_what_is_inserted_row_by_row_is_what_the_view_gives():
     assert list(COLUMNS) == [column.name for column in RECOMMENDATIONS.columns]
     assert plain(pl.concat(shards(2, 10, night=1))).columns == list(COLUMNS)
+
+
+def test_the_texts_of_a_generation_count_to_its_size(fresh_postgres_url):
+    store = store_at(fresh_postgres_url)
+    publish_night(store, users=40, top_k=10, night=0)
+    before = generation_megabytes(store.engine)
+    with store.engine.begin() as connection:
+        many = "SELECT 1, decode('0' || to_hex(n), 'hex'), repeat('x', 200) FROM generate_series(16777216, 16782215) n"
+        connection.execute(text(f"INSERT INTO list_texts {many}"))
+    assert 1.0 < generation_megabytes(store.engine) - before < 2.0
 
 
 @pytest.mark.slow
