@@ -45,11 +45,13 @@ def run_step(
 
     While any step of the same night runs elsewhere, waits up to ``wait_seconds``, then raises Busy; ``alone`` says that
     the caller keeps the night (``night_alone``). What the other one finished meanwhile is found and used, as in any
-    second run.
+    second run. Raises MissingArtefact where a step that only looks is asked for a night that never ran.
     """
     job = open_job(night, options)
     if job.options.skips(name):
         return _earlier(job, name)
+    if name in LOOKING:
+        _require_begun(job, name)
     # The lock is a file too: a disk that is full already is told as one that fills up.
     with enough_space(job.workspace.home), nullcontext() if alone else _turn(job, name, wait_seconds):
         log.info("night %s: %s", night, name)
@@ -76,6 +78,14 @@ def _turn(job: Job, name: str | None, wait_seconds: float) -> AbstractContextMan
     what = f"{name} of night {job.night}" if looks else f"night {job.night}"
     lock = job.workspace.records(job.night) / f".{name if looks else 'night'}.lock"
     return locked(lock, what, patience=wait_seconds)
+
+
+def _require_begun(job: Job, name: str) -> None:
+    """To look leaves a record, and a night with records is one that status shows."""
+    if not job.workspace.records(job.night).is_dir():
+        raise MissingArtefact(
+            f"night {job.night} was never made, so there is nothing to {name}: run it first"
+        )
 
 
 def _made_seconds(facts: Facts, before: Facts | None) -> float:

@@ -48,6 +48,14 @@ def test_a_step_before_from_step_is_used_as_it_is(shop, step):
     assert (again["pairs"], len(step)) == (7, 1)
 
 
+@pytest.mark.parametrize("looks", ["measure", "report"])
+def test_to_look_at_a_night_that_was_never_made_leaves_no_trace(shop, looks):
+    before = sorted(shop.folder.rglob("*"))
+    with pytest.raises(MissingArtefact, match=f"night {shop.night()} was never made.* nothing to {looks}"):
+        run_step(looks, shop.night())
+    assert sorted(shop.folder.rglob("*")) == before
+
+
 def test_from_step_needs_what_earlier_steps_made(shop, step):
     with pytest.raises(MissingArtefact, match="build_pairs has never run"):
         run_step("build_pairs", shop.night(), Options(from_step="publish"))
