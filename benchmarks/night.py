@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,15 +14,19 @@ from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.champion import challenger_refs
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.refit_towers import refitted
 
 log = logging.getLogger(__name__)
 
+Step = Callable[[Job], dict[str, Any]]
+
+REFIT = "refit_towers"
 MODEL_STEPS = NIGHT_STEPS[NIGHT_STEPS.index("build_pairs") : NIGHT_STEPS.index("build_index") + 1]
 
 
 @dataclass(frozen=True)
 class FittedNight:
-    """``refs`` name the model's artefacts; ``costs`` maps a step to its seconds and peak_mb."""
+    """``refs`` name the model's artefacts, its refit among them; ``costs`` maps a step to its seconds and peak_mb."""
 
     refs: dict[str, str]
     costs: dict[str, dict[str, float]]
@@ -43,16 +48,32 @@ def run_steps(job: Job) -> FittedNight:
     costs: dict[str, dict[str, float]] = {}
     facts: dict[str, dict[str, Any]] = {}
     made_by, is_old = "", True
-    for step in MODEL_STEPS:
+    for step, made in steps_of(job):
         with Cost() as cost:
-            told = import_module(f"recsys_tasks.steps.{step}").run(job)
+            told = made(job)
         # A step that makes nothing (the audit) looked at what stands before it.
         made_by, is_old = told.get("artefact", made_by), told.get("reused", is_old)
         spent = {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
         costs[step] = remembered(job, f"{step}-{made_by}", is_old, spent)
         facts[step] = told
         log.info("%s of night %s: %.0f s", step, job.night, costs[step]["seconds"])
-    return FittedNight(challenger_refs(job), costs, facts)
+    refs = challenger_refs(job)
+    refit = facts.get(REFIT, {}).get("artefact")
+    return FittedNight(refs if refit is None else {**refs, "refit": refit}, costs, facts)
+
+
+def steps_of(job: Job) -> Iterator[tuple[str, Step]]:
+    """The night up to its model, and the refit where the settings ask for one: no gate stands between them here."""
+    for step in MODEL_STEPS:
+        yield step, import_module(f"recsys_tasks.steps.{step}").run
+    if job.settings.towers.refit_epochs:
+        yield REFIT, refit
+
+
+def refit(job: Job) -> dict[str, Any]:
+    """The step behind the gate, as if the gate had accepted; none of towers that could not be fitted."""
+    towers = job.workspace.need("towers", job.night)
+    return refitted(job, towers) if towers.metrics["fitted"] else {}
 
 
 def remembered(job: Job, what: str, is_old: bool, cost: dict[str, float]) -> dict[str, float]:

@@ -16,9 +16,9 @@ from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.recommend.model import Model, PopularModel, RepeatModel
 from recsys_tasks.recommend.night_model import NightModel
-from recsys_tasks.steps.champion import model_of
 from recsys_tasks.steps.encoder_vectors import caches
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.serving import serving_model
 
 Refs = Mapping[str, str]
 
@@ -35,7 +35,7 @@ class OwnRow:
 def ours(job: Job, refs: Refs) -> Model:
     """The night's own model; PopularModel where the shop is too young for one, as the night then serves."""
     fitted = job.workspace.at(refs["towers"]).metrics["fitted"]
-    return model_of(job, refs) if fitted else PopularModel()
+    return serving_model(job, refs, refs.get("refit")) if fitted else PopularModel()
 
 
 def tower(job: Job, refs: Refs) -> Model:
@@ -77,7 +77,7 @@ def frozen_vectors(job: Job, *, whitened: bool) -> TextVectors:
     return TextVectors(items["item_id"], vectors, text_rows)
 
 
-BEHIND_TEXT = ("train_towers", "train_ranker", "build_index")
+BEHIND_TEXT = ("train_towers", "train_ranker", "build_index", "refit_towers")
 
 OWN_ROWS: dict[str, OwnRow] = {
     "ours": OwnRow(ours),

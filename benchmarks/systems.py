@@ -136,7 +136,7 @@ def _decides(system: str, scene: Scene, users: pl.Series, night: FittedNight | N
         "code": {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in files},
     }
     if own:
-        facts["rooms"] = {room: code_version(room) for room in LIST_ROOMS}
+        facts["rooms"] = {room: code_version(room) for room in (*LIST_ROOMS, "steps/serving")}
         facts["encoder"] = job.settings.encoder.model_dump(mode="json")
         facts["refs"] = night.refs if night is not None and OWN_ROWS[system].needs_night else None
     return facts

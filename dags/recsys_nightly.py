@@ -71,8 +71,9 @@ def recsys_nightly() -> None:
         step("train_ranker", **MODEL_TASK),
         step("build_index"),
         step("evaluate"),
-        # The gate decides whose model makes the lists: nothing may stand between it and them.
+        # The gate decides whose model makes the lists: between it and them only what it accepted may learn on.
         step("gate"),
+        step("refit_towers", **MODEL_TASK),
         step("recommend"),
         step("publish"),
         step("report"),

@@ -33,6 +33,7 @@ MADE_BY = {
     "ranker": "train_ranker",
     "index": "build_index",
     "evaluation": "evaluate",
+    "refit": "refit_towers",
     "lists": "recommend",
 }
 

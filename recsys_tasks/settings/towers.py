@@ -1,6 +1,6 @@
 """``towers``: a shopper's history and an item, as vectors of one space."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -13,6 +13,8 @@ class TowerSettings(Section):
     epochs: PositiveInt = 3
     warm_epochs: PositiveInt = 2
     """Epochs when the night starts from the towers of an earlier night."""
+    refit_epochs: NonNegativeInt = 0
+    """More epochs for accepted towers, over everything up to the night's end; only lists come from them. 0: none."""
     batch_examples: PositiveInt = 512
     learning_rate: PositiveFloat = 3e-3
     user: Literal["mean", "transformer"] = "mean"
@@ -54,6 +56,10 @@ class TowerSettings(Section):
     neighbour_items: PositiveInt = 5_000
     """The items it knows, those touched most; time grows with the cube, memory with the square."""
     neighbour_half_life_days: PositiveFloat = 365.0
+
+    def as_fitted(self) -> dict[str, Any]:
+        """What decides the towers that the gate sees, as manifests hold it: a refit comes behind them."""
+        return self.model_dump(mode="json", exclude={"refit_epochs"})
 
     @model_validator(mode="after")
     def _views_are_used(self) -> "TowerSettings":

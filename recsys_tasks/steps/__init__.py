@@ -14,6 +14,7 @@ NIGHT_STEPS = (
     "build_index",
     "evaluate",
     "gate",
+    "refit_towers",
     "recommend",
     "publish",
     "report",

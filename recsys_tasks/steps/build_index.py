@@ -50,20 +50,18 @@ def _make(job: Job, draft: Draft, towers: Artefact, vectors: Artefact) -> None:
     if not towers.metrics["fitted"]:
         draft.metrics.update(fitted=False, why=towers.metrics["why"])
         return
-    index, recall = _build(job, towers, vectors)
+    fitted, text = TowerModel.load(towers.path), TextVectors.load(vectors.path)
+    index, recall = checked_index(job, NightModel(towers.ref, fitted, text, None, job.settings.ranker))
     index.save(draft.path)
     draft.metrics.update(fitted=True, recall_vs_exact=recall, items=len(index), dim=index.dim, kind=KIND)
 
 
-def _build(job: Job, towers: Artefact, vectors: Artefact) -> tuple[ItemIndex, float]:
+def checked_index(job: Job, model: NightModel) -> tuple[ItemIndex, float]:
     """
     The index over the items that the shop's rules allow tonight, and its recall against exact search over a sample of
     shoppers. It is what tonight's lists search: made by the model that asks it.
     """
     snapshot = job.lake.snapshot(job.night.as_of)
-    model = NightModel(
-        towers.ref, TowerModel.load(towers.path), TextVectors.load(vectors.path), None, job.settings.ranker
-    )
     context = recommender(job, model, snapshot).context
     if not context.allowed.any():
         raise EmptyPartition(f"night {job.night}: the rules leave no item to recommend: {context.dropped}")

@@ -4,9 +4,9 @@ from recsys_tasks.calendar import days_between, night_of
 from recsys_tasks.errors import DataError
 from recsys_tasks.evaluate.gate import POPULAR, REPEAT
 from recsys_tasks.recommend.model import Model, PopularModel, RepeatModel
-from recsys_tasks.steps.champion import model_of
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.scoreboard import metric_rows, score_models
+from recsys_tasks.steps.serving import serving_model
 from recsys_tasks.workspace import Facts
 
 # Days after a night that its lists are scored on.
@@ -23,7 +23,7 @@ def run(job: Job, days: int = DAYS) -> Facts:
     lists = job.workspace.need("lists", job.night).metrics
     reference = lists["made_by"]
     models: dict[str, Model] = {
-        reference: model_of(job, lists["refs"]),
+        reference: serving_model(job, lists["refs"], lists.get("refit")),
         POPULAR: PopularModel(),
         REPEAT: RepeatModel(),
     }

@@ -4,25 +4,24 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from recsys_tasks.errors import EmptyPartition, MissingArtefact
-from recsys_tasks.evaluate.gate import CHALLENGER, CHAMPION, POPULAR
+from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.recommend.candidates import SHOPWIDE
 from recsys_tasks.recommend.model import Model
 from recsys_tasks.recommend.recommend import Recommender, counts_by_source
 from recsys_tasks.schema import Recommendations
-from recsys_tasks.steps.champion import is_popular, model_of, recommender
+from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.evaluate import list_settings
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import LIST_ROOMS
+from recsys_tasks.steps.serving import chosen, refit_of, serving_model
 from recsys_tasks.workspace import Draft, Facts
 
 log = logging.getLogger(__name__)
 
-ROOMS = (*LIST_ROOMS, "steps/recommend")
+ROOMS = (*LIST_ROOMS, "steps/recommend", "steps/serving")
 LISTS = "lists.parquet"
 
 
@@ -30,37 +29,24 @@ def run(job: Job) -> Facts:
     """
     Make the artefact ``lists``: lists.parquet with the Recommendations contract, a list for every known shopper.
 
-    Raises MissingArtefact where the gate has not decided on this night.
+    Raises MissingArtefact where the gate has not decided on this night, or where its model waits for its refit.
     """
     made_by, refs = chosen(job)
+    refit = refit_of(job, made_by, refs)
     with job.workspace.artefact(
         "lists",
         job.night,
-        inputs={"model": refs, "lake": job.lake.state(job.night)},
+        inputs={"model": refs, "lake": job.lake.state(job.night), **refit},
         settings=list_settings(job) | {"top_k": job.top_k},
         rooms=ROOMS,
         seed=job.settings.seed,
         recorded=job.lake.read_by(job.night),
     ) as draft:
         if draft.is_new:
-            draft.metrics.update(made_by=made_by, refs=refs)
-            _write(job, model_of(job, refs), draft)
+            draft.metrics.update(made_by=made_by, refs=refs, **refit)
+            _write(job, serving_model(job, refs, refit.get("refit")), draft)
         facts = draft.metrics if draft.is_new else draft.artefact.metrics
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
-
-
-def chosen(job: Job) -> tuple[str, dict[str, Any]]:
-    """
-    Who makes tonight's lists, and of which artefacts: those that the gate recorded, whatever was made since.
-
-    The challenger where the gate accepted it and nobody revoked that, else the champion that it met.
-    """
-    decision = job.store.decision(job.night.date)
-    if decision is None:
-        raise MissingArtefact(f"the gate has not decided on night {job.night} yet: run gate first")
-    if decision.accepted and decision.revoked_at is None:
-        return CHALLENGER, dict(decision.refs)
-    return (POPULAR if is_popular(decision.champion) else CHAMPION), dict(decision.champion)
 
 
 def _write(job: Job, model: Model, draft: Draft) -> None:

@@ -141,6 +141,14 @@ def _index(facts: Facts) -> Iterator[str]:
     yield f"index       {facts['items']:,} items, recall against exact search {facts['recall_vs_exact']:.4f}"
 
 
+def _refit(facts: Facts) -> Iterator[str]:
+    if facts["fitted"]:
+        epochs = f"{facts['epochs']} epochs on to the night's end, over {facts['examples']:,} examples"
+        yield f"refit       {_losses(facts)}{epochs}; recall against exact search {facts['recall_vs_exact']:.4f}"
+    elif facts["asked"]:
+        yield f"refit       none: {facts['why']}"
+
+
 def _lists(facts: Facts) -> Iterator[str]:
     yield (
         f"lists       {facts['rows']:,} rows for {facts['users']:,} shoppers ({_counted(facts['by_source'])}); "
@@ -196,6 +204,7 @@ LINES: tuple[tuple[str, Callable[[Facts], Iterator[str]]], ...] = (
     ("train_towers", _towers),
     ("train_ranker", _ranker),
     ("build_index", _index),
+    ("refit_towers", _refit),
     ("recommend", _lists),
     ("publish", _published),
 )

@@ -21,6 +21,7 @@ READS = {
     "ranker": ("events", "before_window", "events"),
     "index": ("lake", "night", None),
     "evaluation": ("lake", "night", None),
+    "refit": ("lake", "night", None),
     "lists": ("lake", "night", None),
 }
 

@@ -67,9 +67,10 @@ def rooms_of(job: Job) -> tuple[str, ...]:
 def settings_of(job: Job) -> dict[str, Any]:
     """The settings that a ranker of tonight is fitted with, as its manifest holds them."""
     classifier = job.settings.classifier
-    sections = {name: getattr(job.settings, name) for name in ("ranker", "towers", "pairs", "rules")}
+    sections = {name: getattr(job.settings, name) for name in ("ranker", "pairs", "rules")}
     return {
         **{name: section.model_dump(mode="json") for name, section in sections.items()},
+        "towers": job.settings.towers.as_fitted(),
         # Without it a ranker is the same, whatever else stands there.
         "classifier": classifier.model_dump(mode="json", exclude={"base"}) if classifier.enabled else None,
         "event_weights": dict(job.settings.event_weights),

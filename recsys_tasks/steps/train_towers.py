@@ -35,7 +35,7 @@ def run(job: Job) -> Facts:
         job.night,
         inputs={"pairs": pairs.ref, "vectors": vectors.ref, "warm": warm.ref if warm else None},
         settings={
-            **job.settings.towers.model_dump(mode="json"),
+            **job.settings.towers.as_fitted(),
             "event_weights": job.settings.event_weights,
         },
         rooms=ROOMS,
@@ -91,7 +91,7 @@ def _make(job: Job, draft: Draft, pairs: Artefact, vectors: Artefact, warm: Arte
         return
     result = _fit(job, examples, vectors, warm)
     result.model.save(draft.path)
-    draft.metrics.update(_figures(result), fitted=True, warm=warm is not None)
+    draft.metrics.update(figures(result), fitted=True, warm=warm is not None)
 
 
 def _fit(job: Job, examples: pl.DataFrame, vectors: Artefact, warm: Artefact | None) -> FitResult:
@@ -107,7 +107,8 @@ def _fit(job: Job, examples: pl.DataFrame, vectors: Artefact, warm: Artefact | N
     )
 
 
-def _figures(result: FitResult) -> Facts:
+def figures(result: FitResult) -> Facts:
+    """How a fit went, for the manifest and the page."""
     return {
         "loss_first": round(result.loss_first, 4),
         "loss_last": round(result.loss_last, 4),

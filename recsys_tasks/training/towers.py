@@ -44,20 +44,22 @@ def fit_towers(
     until: datetime,
     seed: int,
     warm: TowerModel | None = None,
+    epochs: int | None = None,
 ) -> FitResult:
     """
     Towers fitted on what happened before ``until``, whatever later rows ``snapshot`` and ``examples`` hold.
 
     ``vectors`` are whitened text vectors of the catalogue; ``weights`` the event types that count, and how much.
-    With ``warm``, towers of an earlier night, learning goes on from them for ``warm_epochs`` (items by id;
-    parts whose shape has changed start afresh). Raises EmptyPartition where no example is left, TrainingFailed
-    where the loss is no longer a number.
+    With ``warm``, towers fitted before, learning goes on from them (items by id; parts whose shape has changed start
+    afresh). ``epochs``, where not given, are those of the settings: ``warm_epochs`` with ``warm``, else ``epochs``.
+    Raises EmptyPartition where no example is left, TrainingFailed where the loss is no longer a number.
     """
     began = time.monotonic()
     data = tower_data(snapshot.events, examples, settings, weights, until)
     catalogue = Catalogue.of(data.item_ids, snapshot.items, vectors)
     fit = Fit(data, catalogue, settings, seed, warm)
-    losses = fit.run(settings.epochs if warm is None else settings.warm_epochs)
+    usual = settings.epochs if warm is None else settings.warm_epochs
+    losses = fit.run(usual if epochs is None else epochs)
     near = neighbour_factors(snapshot.events, settings, weights, until)
     model = model_of(fit, dict(weights), until, near)
     return FitResult(model, losses[0], losses[-1], len(losses), len(data), time.monotonic() - began)
