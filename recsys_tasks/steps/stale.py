@@ -61,7 +61,7 @@ def nights_made(workspace: Workspace) -> list[str]:
 
 
 def _stale(settings: Settings, workspace: Workspace, night: Night, states: States) -> Stale | None:
-    made = {name: it for name in MADE_BY if (it := workspace.find(name, night)) is not None}
+    made = _without_idle_refit({n: it for n in MADE_BY if (it := workspace.find(n, night)) is not None})
     changed = [name for name, artefact in made.items() if _reads_otherwise(artefact, night, states)]
     if not changed:
         return None
@@ -73,6 +73,14 @@ def _stale(settings: Settings, workspace: Workspace, night: Night, states: State
         remade=remade,
         seconds=_seconds(Job(settings, night), remade),
     )
+
+
+def _without_idle_refit(made: dict[str, Artefact]) -> dict[str, Artefact]:
+    """Without a refit that an earlier run of the night left, and that its lists do not come from any more."""
+    lists, refit = made.get("lists"), made.get("refit")
+    if refit is None or (lists is not None and refit.ref in refs_in(lists.manifest["inputs"])):
+        return made
+    return {name: artefact for name, artefact in made.items() if name != "refit"}
 
 
 def _reads_otherwise(artefact: Artefact, night: Night, states: States) -> bool:

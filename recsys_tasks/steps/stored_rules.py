@@ -18,6 +18,7 @@ from recsys_tasks.evaluate.window import slices, targets
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.towers import FACTS
 from recsys_tasks.pairs.audit import Finding, night_of_ref
+from recsys_tasks.steps.serving import INDEX
 from recsys_tasks.workspace import Artefact
 
 # What has learned from the log, or is made of something that has.
@@ -40,10 +41,10 @@ class Stored:
     made: Mapping[str, Artefact]
     sources: Mapping[str, list[str]]
 
-    def items_of(self, name: str) -> pl.Series:
-        """The ids that an artefact holds; empty where it is missing or holds none."""
+    def items_of(self, name: str, folder: str = "") -> pl.Series:
+        """The ids that an artefact, or a folder in it, holds; empty where it is missing or holds none."""
         artefact = self.made.get(name)
-        file = None if artefact is None else artefact.path / "items.parquet"
+        file = None if artefact is None else artefact.path / folder / "items.parquet"
         if file is None or not file.is_file():
             return pl.Series("item_id", [], dtype=pl.String)
         return pl.read_parquet(file, columns=["item_id"])["item_id"]
@@ -100,6 +101,42 @@ def items_known_by_then(stored: Stored) -> Iterator[Finding]:
         yield from _found(
             "item indexed that was not offered yet", _without(indexed, stored.snapshot.eligible())
         )
+
+
+def refit_ends_with_the_night(stored: Stored) -> Iterator[Finding]:
+    """A refit may know the gate's window, but nothing at or behind the night's end."""
+    refit = stored.made.get("refit")
+    if refit is None:
+        return
+    told = list(_saw_until(refit))
+    late = [f"{refit.ref} saw the log up to {at.isoformat()}" for at in told if at > stored.night.as_of]
+    touched, listed = stored.snapshot.events["item_id"].unique(), stored.snapshot.items["item_id"]
+    learned, indexed = stored.items_of("refit"), stored.items_of("refit", INDEX)
+    yield from _found("refit that saw the log behind the night's end", late)
+    yield from _found("refit that does not tell up to where it saw the log", [] if told else [refit.ref])
+    yield from _found("item in the refit that had no event yet", _without(learned, touched, listed))
+    yield from _found(
+        "item in its index that was not offered yet", _without(indexed, stored.snapshot.eligible())
+    )
+
+
+def refit_makes_lists_only(stored: Stored) -> Iterator[Finding]:
+    """Anything but lists that was made from a refit, which saw the days that the gate asks about."""
+    used = [
+        (ref, source)
+        for ref, found in stored.sources.items()
+        for source in found
+        if source.startswith("refit/")
+    ]
+    wrong = [f"{ref} was made from {source}" for ref, source in used if not ref.startswith("lists/")]
+    foreign = [
+        f"{ref} was made from {source}, which goes on from {towers}"
+        for ref, source in used
+        for towers in stored.sources.get(source, [])
+        if ref.startswith("lists/") and towers.startswith("towers/") and towers not in stored.sources[ref]
+    ]
+    yield from _found("refit used for anything but lists", wrong)
+    yield from _found("lists of a refit of other towers than the gate accepted", foreign)
 
 
 def lists_of_the_night(stored: Stored) -> Iterator[Finding]:
@@ -171,6 +208,8 @@ RULES: dict[str, Callable[[Stored], Iterable[Finding]]] = {
         made_from_the_past,
         fitted_before_the_window,
         items_known_by_then,
+        refit_ends_with_the_night,
+        refit_makes_lists_only,
         lists_of_the_night,
         lists_in_a_stable_order,
         evaluated_on_its_window,

@@ -156,7 +156,7 @@ def test_no_run_waits_in_silence_for_an_earlier_one(dags, dag_id):
 
 def test_model_tasks_share_the_gpu(dags):
     pools = {name for name, task in dags["recsys_nightly"]["tasks"].items() if task["pool"] == "gpu"}
-    assert pools == {"finetune_encoder", "encode_items", "train_towers", "train_ranker"}
+    assert pools == {"finetune_encoder", "encode_items", "train_towers", "train_ranker", "refit_towers"}
 
 
 @pytest.mark.parametrize("dag_id", ["recsys_nightly", "recsys_ingest"])

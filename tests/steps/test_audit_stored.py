@@ -3,16 +3,18 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pytest
 
 from recsys_tasks.pairs import audit as reading
-from recsys_tasks.steps import evaluate, recommend, stored_rules
+from recsys_tasks.steps import evaluate, recommend, refit_towers, stored_rules
 from recsys_tasks.steps.audit_stored import audit_job
 from recsys_tasks.steps.job import Options
 from tests.pairs.night import NIGHT, days
 from tests.steps.list_night import decided, reopened
+from tests.steps.tower_night import refitting
 
 LATER = str(NIGHT.shift(2))
 
@@ -210,3 +212,63 @@ def test_where_the_version_is_gone_the_lake_is_read_as_it_is_now(job):
     job.lake.vacuum(keep_days=0)
     facts = audit_job(replace(job, options=Options()))
     assert (facts["clean"], facts["lake"]) == (True, "now")
+
+
+# A refit
+
+
+@pytest.fixture
+def served(job):
+    """The night again, with lists that come from a refit."""
+    refit_towers.run(refitting(job))
+    recommend.run(refitting(job))
+    return job
+
+
+def test_a_refit_may_have_seen_the_window(served):
+    facts = audit_job(served)
+    assert (facts["clean"], "refit" in facts["artefacts"]) == (True, True)
+
+
+@pytest.mark.parametrize("who", ["challenger", "champion"])
+def test_an_evaluation_of_a_refit(served, who):
+    refit = served.workspace.need("refit", NIGHT).ref
+    forge(served, "evaluation", lambda manifest: manifest["inputs"][who].update(towers=refit))
+    assert found(served)["refit used for anything but lists"] == 1
+
+
+@pytest.mark.parametrize("name", ["towers", "ranker", "encoder", "index"])
+def test_a_model_that_goes_on_from_a_refit(served, name):
+    earlier = f"refit/{NIGHT.shift(-1)}/abc123"
+    forge(served, name, lambda manifest: manifest["inputs"].update(warm=earlier))
+    assert found(served) == {"refit used for anything but lists": 1}
+
+
+def test_lists_of_a_refit_of_other_towers(served):
+    other = f"towers/{NIGHT}/abc123"
+    forge(served, "refit", lambda manifest: manifest["inputs"].update(towers=other))
+    assert found(served) == {"lists of a refit of other towers than the gate accepted": 1}
+
+
+def test_a_refit_that_saw_what_happened_behind_the_night(served):
+    saw = (NIGHT.as_of + timedelta(microseconds=1)).isoformat()
+    forge(served, "refit", lambda manifest: manifest["recorded"].update(train_until=saw))
+    assert found(served) == {"refit that saw the log behind the night's end": 1}
+
+
+def test_a_refit_that_does_not_tell_what_it_saw(served):
+    forge(served, "refit", lambda manifest: manifest["recorded"].clear())
+    (served.workspace.need("refit", NIGHT).path / "towers.json").unlink()
+    assert found(served) == {"refit that does not tell up to where it saw the log": 1}
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("items", "item in the refit that had no event yet"),
+        ("index/items", "item in its index that was not offered yet"),
+    ],
+)
+def test_an_item_of_a_refit_that_was_created_after_the_night(served, file, what):
+    rewrite(served, "refit", file, on_row(0, item_id=pl.lit("unborn")))
+    assert found(served) == {what: 1}

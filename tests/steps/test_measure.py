@@ -1,10 +1,11 @@
 import pytest
 
 from recsys_tasks.errors import DataError, MissingArtefact
-from recsys_tasks.steps import recommend
+from recsys_tasks.steps import recommend, refit_towers
 from recsys_tasks.steps.measure import run
 from tests.pairs.night import NIGHT
 from tests.steps.list_night import bare_job, decided
+from tests.steps.tower_night import refitting
 
 
 def listed(job, accepted):
@@ -41,6 +42,16 @@ def test_the_model_of_the_lists_is_what_is_measured_whatever_was_decided_since(j
     decided(job, False)
     facts = run(job, days=2)
     assert (facts["made_by"], facts["model"]) == ("challenger", made["refs"]["towers"])
+
+
+def test_lists_of_a_refit_are_measured_with_it(job):
+    plain = run(listed(job, True), days=2)
+    refit = refit_towers.run(refitting(job))["artefact"]
+    recommend.run(refitting(job))
+    facts = run(job, days=2)
+    assert (facts["made_by"], facts["model"]) == ("challenger", refit)
+    mine, before = facts["slices"]["all"][0], plain["slices"]["all"][0]
+    assert mine["ndcg@10"] != before["ndcg@10"]
 
 
 def test_lists_must_be_there_first(tmp_path):

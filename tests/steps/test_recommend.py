@@ -5,14 +5,17 @@ import polars as pl
 import pytest
 
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
+from recsys_tasks.index.index import ItemIndex
 from recsys_tasks.recommend import batches
 from recsys_tasks.schema import Recommendations
 from recsys_tasks.settings import RuleSettings
-from recsys_tasks.steps import build_index, train_ranker, train_towers
+from recsys_tasks.steps import build_index, refit_towers, train_ranker, train_towers
 from recsys_tasks.steps.recommend import LISTS, run
+from recsys_tasks.steps.serving import serving_model
 from recsys_tasks.workspace import Workspace
 from tests.pairs.night import ITEMS, NIGHT
 from tests.steps.list_night import SHOPPERS, ListShop, decided, reopened
+from tests.steps.tower_night import refitting
 from tests.store.builders import candidate
 from tests.store.builders import lists as some_lists
 
@@ -130,3 +133,42 @@ def test_rules_that_leave_nothing_are_an_error(job):
 def test_the_gate_must_have_decided(job):
     with pytest.raises(MissingArtefact, match="gate"):
         run(replace(job, night=NIGHT.shift(1)))
+
+
+# With a refit
+
+
+def test_the_lists_of_an_accepted_model_come_from_its_refit(job, monkeypatch):
+    plain = run(decided(job))
+    refit = refit_towers.run(refitting(job))["artefact"]
+    monkeypatch.setattr(ItemIndex, "build", lambda *_: pytest.fail("an unchecked index was built"))
+    facts = run(refitting(job))
+    assert (facts["made_by"], facts["model"], facts["refit"]) == ("challenger", refit, refit)
+    assert facts["refs"] == plain["refs"] == job.store.decision(NIGHT.date).refs
+    assert job.workspace.at(facts["artefact"]).manifest["inputs"]["refit"] == refit
+    assert not lists(job, facts)["score"].equals(lists(job, plain)["score"])
+
+
+def test_the_lists_wait_for_the_refit(job, tmp_path):
+    aside = decided(copied(job, tmp_path))
+    shutil.rmtree(aside.workspace.artefacts / "refit", ignore_errors=True)
+    with pytest.raises(MissingArtefact, match="run the step refit_towers first"):
+        run(refitting(aside))
+    refit_towers.run(refitting(aside))
+    with_other_towers(aside)
+    with pytest.raises(MissingArtefact, match="other towers than the gate accepted: run refit_towers again"):
+        run(refitting(decided(aside)))
+
+
+def test_a_champion_makes_its_lists_as_if_nobody_had_asked_for_a_refit(job):
+    refused = decided(job, accepted=False)
+    assert run(refitting(refused)) == run(refused) | {"reused": True}
+
+
+def test_a_refit_of_other_towers_serves_nobody(job):
+    refs = decided(job).store.decision(NIGHT.date).refs
+    refit = refit_towers.run(refitting(job))["artefact"]
+    with pytest.raises(ValueError, match="does not go on from the towers"):
+        serving_model(job, {"model": "popular/7-days"}, refit)
+    assert serving_model(job, refs, refit).ref == refit
+    assert serving_model(job, refs, None).ref == refs["towers"]

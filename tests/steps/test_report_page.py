@@ -30,6 +30,7 @@ STEPS = {
         "champion": {"is_popular": True},
     },
     "gate": {"accepted": True, "why": "accepted on NDCG@10", "champion": "popular/7-days"},
+    "refit_towers": {"fitted": False, "asked": False, "why": "towers.refit_epochs is 0"},
     "publish": {"generation": 3, "rows": 2400, "live": True, "why": "these lists are live already"},
 }
 
@@ -84,3 +85,19 @@ def test_a_shop_too_young_for_towers_is_told_why():
 
 def test_lists_that_did_not_go_live_say_why():
     assert "not live: a newer night is live" in page(publish={"live": False, "why": "a newer night is live"})
+
+
+def test_a_refit_is_told_where_one_was_asked_for():
+    made = {
+        "fitted": True,
+        "loss_first": 8.1,
+        "loss_last": 8.0,
+        "epochs": 1,
+        "examples": 90,
+        "recall_vs_exact": 1,
+    }
+    line = "refit       loss 8.100 -> 8.000; 1 epochs on to the night's end, over 90 examples"
+    assert line in page(refit_towers=made)
+    none = page(refit_towers={"asked": True, "why": "the champion makes tonight's lists"})
+    assert "refit       none: the champion makes tonight's lists" in none
+    assert "refit  " not in page().split("what each step cost")[0]

@@ -2,19 +2,21 @@
 
 import pytest
 
-from recsys_tasks.steps import evaluate, finetune_encoder, recommend
+from recsys_tasks.steps import evaluate, finetune_encoder, recommend, refit_towers
 from recsys_tasks.steps.rooms import CLASSIFIER_ROOMS, COMMON, TOWER_ROOMS, ranker_rooms
 from tests.architecture.imports import PACKAGE, REPOSITORY, files_in, imports_of, module_of
 from tests.pairs.night import NIGHT
 from tests.steps.list_night import decided
+from tests.steps.tower_night import refitting
 
-MADE = ("pairs", "towers", "ranker", "index", "evaluation", "lists")
+MADE = ("pairs", "towers", "ranker", "index", "evaluation", "refit", "lists")
 
 
 @pytest.fixture(scope="module")
 def finished(job):
     evaluate.run(job)
-    recommend.run(decided(job))
+    refit_towers.run(refitting(decided(job)))
+    recommend.run(refitting(job))
     return job
 
 
@@ -34,6 +36,10 @@ def test_every_artefact_of_the_log_depends_on_calendar_lake_and_contracts(finish
         ("evaluation", "steps/scoreboard"),
         ("lists", "steps/champion"),
         ("lists", "steps/recommend"),
+        ("lists", "steps/serving"),
+        ("refit", "steps/refit_towers"),
+        ("refit", "pairs"),
+        ("refit", "steps/build_index"),
     ],
 )
 def test_the_step_that_decides_is_part_of_it(finished, name, step):

@@ -1,7 +1,8 @@
 """A small night up to its text vectors: what the towers and the index are built from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,9 @@ class TowerJob(SmallJob):
     settings: TowerShop = field(default_factory=TowerShop)
 
 
+AnyJob = TypeVar("AnyJob", bound=TowerJob)
+
+
 def tower_job(folder: Path, events: pl.DataFrame | None = None) -> TowerJob:
     """A job whose pairs and vectors are made."""
     small = small_job(folder, events)
@@ -38,6 +42,12 @@ def tower_job(folder: Path, events: pl.DataFrame | None = None) -> TowerJob:
     build_pairs.run(job)
     make_vectors(job)
     return job
+
+
+def refitting(job: AnyJob, epochs: int = 1) -> AnyJob:
+    """The job, asking for a refit."""
+    towers = job.settings.towers.model_copy(update={"refit_epochs": epochs})
+    return replace(job, settings=replace(job.settings, towers=towers))
 
 
 def make_vectors(job: SmallJob, encoder: str = ENCODER) -> None:

@@ -33,10 +33,10 @@ SIMILARITIES = ["dot", "cosine", "euclidean", "bilinear"]
 USERS = pl.Series([f"c{n:02}" for n in range(SHOPPERS)])
 
 
-def fitted(shop=None, rows=None, settings=SMALL, seed=1, warm=None, until=UNTIL):
+def fitted(shop=None, rows=None, settings=SMALL, seed=1, warm=None, until=UNTIL, epochs=None):
     shop = snapshot() if shop is None else shop
     rows = examples() if rows is None else rows
-    return fit_towers(shop, rows, vectors(), settings, WEIGHTS, until, seed, warm)
+    return fit_towers(shop, rows, vectors(), settings, WEIGHTS, until, seed, warm, epochs)
 
 
 @pytest.fixture(scope="module")
@@ -254,3 +254,9 @@ def test_views_of_histories_that_nothing_would_use_are_refused(settings, told):
 def test_a_transformer_goes_on_from_an_earlier_nights():
     first = fitted(settings=CAUSAL)
     assert fitted(settings=CAUSAL, warm=first.model).loss_first < first.loss_first
+
+
+def test_epochs_are_those_of_the_settings_unless_others_are_given(fit):
+    warm = SMALL.model_copy(update={"warm_epochs": 2})
+    assert [fitted(settings=warm, warm=fit.model, epochs=given).epochs for given in (None, 1)] == [2, 1]
+    assert fitted(epochs=1).epochs == 1
