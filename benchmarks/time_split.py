@@ -4,8 +4,8 @@ The time split: fit on everything before a cut, score what shoppers took behind 
   python -m benchmarks.time_split --shop examples/online_retail/shop.yaml --cuts 3 --out online_retail.json
 
 Every system sees the shop as of the cut and ranks all it may offer then. The row ``ours`` is the product's night of
-the day before the cut, which keeps the last ``gate.days`` from its weights; peers learn from everything before the
-cut. See README.md beside this file.
+the day before the cut, which keeps the last ``gate.days`` from its weights (but see ``towers.refit_epochs``); peers
+learn from everything before the cut. See README.md beside this file.
 """
 
 import argparse

@@ -7,7 +7,8 @@ Turns one day of a shop's log into the lists its shoppers see next morning.
 (weekly), an index, the gate's decision, and one generation of lists in the serving database.
 
 **A new model makes lists only if the gate accepts it** on the last days, which it never saw. Otherwise the
-champion makes tonight's lists and the run goes on; that is no failure.
+champion makes tonight's lists and the run goes on; that is no failure. Where `towers.refit_epochs` asks for it, an
+accepted model's towers learn on to the night's end before they make the lists; the gate never compares what did.
 
 **When a step fails**, yesterday's lists stay live. Errors in the data or in shop.yaml are not retried: the same
 input gives the same error. A source or database that does not answer is retried. Fix the cause, then clear the

@@ -1,6 +1,7 @@
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -11,7 +12,7 @@ from recsys_tasks.schema import Recommendations
 from recsys_tasks.settings import RuleSettings
 from recsys_tasks.steps import build_index, refit_towers, train_ranker, train_towers
 from recsys_tasks.steps.recommend import LISTS, run
-from recsys_tasks.steps.serving import serving_model
+from recsys_tasks.steps.serving import INDEX, serving_model
 from recsys_tasks.workspace import Workspace
 from tests.pairs.night import ITEMS, NIGHT
 from tests.steps.list_night import SHOPPERS, ListShop, decided, reopened
@@ -172,3 +173,20 @@ def test_a_refit_of_other_towers_serves_nobody(job):
         serving_model(job, {"model": "popular/7-days"}, refit)
     assert serving_model(job, refs, refit).ref == refit
     assert serving_model(job, refs, None).ref == refs["towers"]
+
+
+def test_a_refit_is_searched_in_its_own_index(job):
+    refs = decided(job).store.decision(NIGHT.date).refs
+    refit = job.workspace.at(refit_towers.run(refitting(job))["artefact"])
+    index = serving_model(job, refs, refit.ref).index
+    users = np.eye(index.dim, dtype=np.float32)
+    found, own, other = (
+        each.search(users, 3)[0]
+        for each in (
+            index,
+            ItemIndex.load(refit.path / INDEX),
+            ItemIndex.load(job.workspace.at(refs["index"]).path),
+        )
+    )
+    assert np.array_equal(found, own)
+    assert not np.array_equal(found, other)
