@@ -7,6 +7,7 @@ import pytest
 
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.recommend import batches
 from recsys_tasks.schema import Recommendations
 from recsys_tasks.settings import RuleSettings
@@ -175,10 +176,12 @@ def test_a_refit_of_other_towers_serves_nobody(job):
     assert serving_model(job, refs, None).ref == refs["towers"]
 
 
-def test_a_refit_is_searched_in_its_own_index(job):
+def test_a_refit_is_asked_with_its_own_weights_and_index(job):
     refs = decided(job).store.decision(NIGHT.date).refs
     refit = job.workspace.at(refit_towers.run(refitting(job))["artefact"])
-    index = serving_model(job, refs, refit.ref).index
+    model = serving_model(job, refs, refit.ref)
+    assert np.array_equal(model.towers.tensors.ids, TowerModel.load(refit.path).tensors.ids)
+    index = model.index
     users = np.eye(index.dim, dtype=np.float32)
     found, own, other = (
         each.search(users, 3)[0]
