@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from recsys_tasks.steps.ingest import load_events
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.ranges import require_in_log
 from recsys_tasks.workspace import Facts
 
 
@@ -11,10 +12,11 @@ def run(job: Job) -> Facts:
     """
     Replace the night's day and the ``lookback_days`` before it.
 
-    Raises EmptyPartition where the night's own day is empty and TooManyBadRows above ``max_rejected``; either
-    way the lake is untouched.
+    Raises NightOutOfRange behind ``last_night``, EmptyPartition where the night's own day is empty and TooManyBadRows
+    above ``max_rejected``; the lake is untouched then.
     """
     day = job.night.date
+    require_in_log(job.settings, day)
     # Nothing is looked for before the shop's first night, unless that is what was asked for.
     first = min(day, max(day - timedelta(days=job.settings.lookback_days), job.settings.first_night))
     facts = load_events(job.settings, first, day, needed=day)

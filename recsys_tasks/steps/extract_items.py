@@ -2,6 +2,7 @@
 
 from recsys_tasks.steps.ingest import fetch_items, keep_items
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.ranges import require_in_log
 from recsys_tasks.workspace import Facts
 
 
@@ -9,7 +10,9 @@ def run(job: Job) -> Facts:
     """
     Add what is new, changed or gone; nothing where a newer night's catalogue is recorded.
 
-    Raises EmptyPartition for an empty catalogue, TooManyBadRows above ``max_rejected``; the lake is untouched then.
+    Raises NightOutOfRange behind ``last_night``, EmptyPartition for an empty catalogue and TooManyBadRows above
+    ``max_rejected``; the lake is untouched then.
     """
+    require_in_log(job.settings, job.night.date)
     found = fetch_items(job.settings, job.night.date)
     return keep_items(job.settings, job.night.date, found)

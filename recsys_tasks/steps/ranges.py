@@ -18,10 +18,15 @@ def parse_range(first: str, last: str) -> tuple[date, date]:
 def past_days(settings: Settings, first: str, last: str, now: datetime) -> tuple[date, date]:
     """As ``parse_range``; raises NightOutOfRange too for days that have not ended, or lie behind the shop's log."""
     begins, ends = parse_range(first, last)
-    if settings.last_night is not None and ends > settings.last_night:
-        raise NightOutOfRange(
-            f"the shop's log ends with {settings.last_night} (last_night in shop.yaml), and {ends} lies behind it; "
-            "choose an earlier day, or correct last_night"
-        )
+    require_in_log(settings, ends)
     require_past(settings.night(last), now)
     return begins, ends
+
+
+def require_in_log(settings: Settings, day: date) -> None:
+    """Refuse a day behind the last one of a log that has ended."""
+    if settings.last_night is not None and day > settings.last_night:
+        raise NightOutOfRange(
+            f"the shop's log ends with {settings.last_night} (last_night in shop.yaml), and {day} lies behind it; "
+            "choose an earlier day, or correct last_night"
+        )

@@ -3,7 +3,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from recsys_tasks.errors import EmptyPartition, TooManyBadRows
+from recsys_tasks.errors import EmptyPartition, NightOutOfRange, TooManyBadRows
 from recsys_tasks.steps import extract_events
 from tests.steps.log_shop import LogShop, make_log_shop
 
@@ -46,6 +46,15 @@ def test_days_before_the_night_are_read_again_for_late_rows_but_none_before_the_
     shop.log(*EDGES)
     extract_events.run(shop.job(NIGHT))
     assert shop.job(NIGHT).lake.days() == [date(2026, 3, 7), date(2026, 3, 8)]
+
+
+def test_a_night_behind_the_end_of_the_log_is_refused(tmp_path, monkeypatch):
+    shop = make_log_shop(tmp_path, monkeypatch, last_night=date(2026, 3, 8))
+    shop.log(*EDGES)
+    with pytest.raises(NightOutOfRange, match="log ends with 2026-03-08"):
+        extract_events.run(shop.job("2026-03-09"))
+    assert not shop.lake.exists()
+    assert extract_events.run(shop.job(NIGHT))["events"] == 2
 
 
 def test_an_empty_night_stops_with_source_and_instants_and_writes_nothing(tmp_path, monkeypatch):

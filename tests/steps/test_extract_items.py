@@ -1,6 +1,8 @@
+from datetime import date
+
 import pytest
 
-from recsys_tasks.errors import EmptyPartition, TooManyBadRows
+from recsys_tasks.errors import EmptyPartition, NightOutOfRange, TooManyBadRows
 from recsys_tasks.steps import extract_items
 from tests.steps.log_shop import LogShop, make_log_shop
 
@@ -24,6 +26,15 @@ def test_an_older_night_leaves_history_as_it_is(shop):
     shop.products(("a", "Tent"))
     extract_items.run(shop.job("2026-03-08"))
     assert extract_items.run(shop.job("2026-03-01"))["skipped"]
+
+
+def test_a_catalogue_behind_the_end_of_the_log_is_not_taken(tmp_path, monkeypatch):
+    """Recorded as of such a day, it would keep out that of every night of the log."""
+    shop = make_log_shop(tmp_path, monkeypatch, last_night=date(2026, 3, 8))
+    shop.products(("a", "Tent"))
+    with pytest.raises(NightOutOfRange, match="log ends with 2026-03-08"):
+        extract_items.run(shop.job("2026-03-09"))
+    assert not extract_items.run(shop.job("2026-03-08"))["skipped"]
 
 
 def test_an_empty_catalogue_stops_and_the_last_one_stays(shop):
