@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.errors import EmptyPartition
+from recsys_tasks.model.arrays import Floats
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.progress import progress_lines
+from recsys_tasks.model.similarity import Sides
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.steps.encoder_files import MODEL, SIMILARITY, WHITENING
+from recsys_tasks.steps.encoder_files import JUDGED_BY, MODEL, SIDES, SIMILARITY, WHITENING
 from recsys_tasks.steps.encoder_vectors import caches, sides_by
 from recsys_tasks.steps.finetune_encoder import encoder_for
 from recsys_tasks.steps.job import Job
@@ -31,6 +33,7 @@ ROOMS = (
     "model/vectors",
     "model/whiten",
     "steps/encode_items",
+    "steps/encoder_files",
     "steps/encoder_vectors",
 )
 
@@ -77,9 +80,20 @@ def _vectors(job: Job, encoder: Artefact, items: pl.DataFrame) -> tuple[TextVect
         "%d items have %d texts: %d encoded, %d known", len(items), len(texts), encoded, len(texts) - encoded
     )
     whitened = Whitening.load(encoder.path / WHITENING).apply(raw)
+    sides = _judged_sides(encoder, raw)
+    return TextVectors(ordered["item_id"], whitened, _rows(ordered["text"], texts), sides), encoded
+
+
+def _judged_sides(encoder: Artefact, raw: Floats) -> Sides | None:
+    """
+    The centred sides, where they are what the encoder gate judged.
+
+    An encoder from before they had a part holds the file too, but passed by the cosine, which its ranker reads.
+    """
+    if encoder.metrics.get(JUDGED_BY) != SIDES:
+        return None
     sides = sides_by(encoder.path / SIMILARITY, raw)
-    centred = None if sides is None else sides.centred()
-    return TextVectors(ordered["item_id"], whitened, _rows(ordered["text"], texts), centred), encoded
+    return None if sides is None else sides.centred()
 
 
 def _rows(texts: pl.Series, distinct: pl.Series) -> np.ndarray:

@@ -10,9 +10,19 @@ from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.evaluate import encoder_gate
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.encoder import base_folder, model_files, weights_hash
+from recsys_tasks.model.similarity import Sides
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings.encoder import HOW_IT_RUNS
-from recsys_tasks.steps.encoder_files import MODEL, PICTURES, REFUSED, SIMILARITY, WHITENING
+from recsys_tasks.steps.encoder_files import (
+    COSINE,
+    JUDGED_BY,
+    MODEL,
+    PICTURES,
+    REFUSED,
+    SIDES,
+    SIMILARITY,
+    WHITENING,
+)
 from recsys_tasks.steps.encoder_ground import Ground, gate_cut, gate_trial, training_data
 from recsys_tasks.steps.encoder_pictures import draw_or_tell
 from recsys_tasks.steps.encoder_start import earlier_encoder, start_of, warm_start
@@ -210,9 +220,11 @@ def _tune(
     trained = train(job, scratch, asked, start)
     adaptation = read_adaptation(scratch)
     whitened = Whitening.fit(frozen).apply(frozen)
-    verdict = encoder_gate.judge(gate_trial(job, ground), whitened, as_used(scratch), seed=seed)
+    tuned = as_used(scratch)
+    verdict = encoder_gate.judge(gate_trial(job, ground), whitened, tuned, seed=seed)
     return {
         **encoder_gate.facts(verdict),
+        JUDGED_BY: SIDES if isinstance(tuned, Sides) else COSINE,
         **vars(trained.report),
         **({} if adaptation is None else {"adaptation": vars(adaptation)}),
         "held_out": int(held.sum()),

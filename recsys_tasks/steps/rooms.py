@@ -3,8 +3,15 @@
 # What every step that reads the lake rests on: which day an event falls on, and what a night may see.
 COMMON = ("calendar", "lake", "schema")
 
-# What turns a model into lists.
-ASKED = ("recommend", "index", "steps/champion")
+# What turns a model into lists; an earlier night's sees tonight's texts by its own encoder.
+ASKED = (
+    "recommend",
+    "index",
+    "steps/champion",
+    "steps/encode_items",
+    "steps/encoder_files",
+    "steps/encoder_vectors",
+)
 
 # Part of everything made of lists; ``model`` as a whole, for a model may hold a classifier that is asked.
 LIST_ROOMS = (*ASKED, "model", *COMMON)

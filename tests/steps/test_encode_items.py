@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,9 @@ from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.steps import encode_items, encoder_training, finetune_encoder
-from recsys_tasks.steps.encoder_files import MODEL, SIMILARITY, WHITENING
+from recsys_tasks.steps.encoder_files import JUDGED_BY, MODEL, SIMILARITY, WHITENING
 from recsys_tasks.training import finetune
+from recsys_tasks.workspace import MANIFEST
 from tests.steps.encoder_night import encoder_job, later
 from tests.tiny_decoder import tiny_decoder
 
@@ -76,7 +79,9 @@ def test_a_decoder_s_vectors_are_pooled_as_they_were_trained(tmp_path, monkeypat
     np.testing.assert_allclose(vectors.matrix, Whitening.load(encoder.path / WHITENING).apply(raw), atol=1e-3)
 
 
-def test_what_the_encoder_was_trained_by_stands_beside_the_vectors(tmp_path, monkeypatch):
+@pytest.fixture
+def euclidean(tmp_path, monkeypatch):
+    """A job whose encoder was kept and compares by distance, and what its gate was asked about."""
     monkeypatch.setattr(encoder_training, "launch", lambda module, folder, **_: finetune.main(folder))
     asked_about = []
 
@@ -87,6 +92,11 @@ def test_what_the_encoder_was_trained_by_stands_beside_the_vectors(tmp_path, mon
     monkeypatch.setattr(finetune_encoder.encoder_gate, "judge", kept)
     job = encoder_job(tmp_path, objective="pairs", contrast={"similarity": "euclidean"})
     finetune_encoder.run(job)
+    return job, asked_about[0]
+
+
+def test_what_the_encoder_was_trained_by_stands_beside_the_vectors(euclidean):
+    job, judged = euclidean
     encoder = finetune_encoder.encoder_for(job)
     vectors = TextVectors.load(job.workspace.at(encode_items.run(job)["artefact"]).path)
     texts = job.lake.snapshot(job.night.as_of).items["text"].unique().sort().to_list()
@@ -96,8 +106,18 @@ def test_what_the_encoder_was_trained_by_stands_beside_the_vectors(tmp_path, mon
     np.testing.assert_allclose(
         vectors.sides.offered, expected.offered - expected.offered.mean(axis=0), atol=1e-3
     )
-    (judged,) = asked_about
     assert judged.asked.shape[1] == judged.offered.shape[1] == vectors.sides.asked.shape[1]
+
+
+@pytest.mark.parametrize("judged_by", [None, "cosine"])
+def test_an_encoder_whose_gate_asked_the_cosine_is_used_by_it(euclidean, judged_by):
+    job, _ = euclidean
+    encoder = finetune_encoder.encoder_for(job)
+    items = job.lake.snapshot(job.night.as_of).items
+    assert encode_items.vectors_for(job, encoder, items).sides is not None
+    manifest = {**encoder.manifest, "metrics": {**encoder.metrics, JUDGED_BY: judged_by}}
+    (encoder.path / MANIFEST).write_text(json.dumps(manifest))
+    assert encode_items.vectors_for(job, encoder, items).sides is None
 
 
 def test_an_encoder_trained_by_the_cosine_has_one_vector_a_text(job):

@@ -13,7 +13,7 @@ from recsys_tasks.model.vector_cache import VectorCache
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.steps import encoder_pictures, encoder_training, finetune_encoder
-from recsys_tasks.steps.encoder_files import MODEL, PICTURES, REFUSED, WHITENING
+from recsys_tasks.steps.encoder_files import JUDGED_BY, MODEL, PICTURES, REFUSED, SIMILARITY, WHITENING
 from recsys_tasks.steps.encoder_vectors import caches
 from recsys_tasks.steps.finetune_encoder import encoder_for, run
 from recsys_tasks.steps.job import Options
@@ -285,7 +285,13 @@ def test_pairs_are_the_other_objective(tmp_path):
 def test_what_pairs_were_compared_by_lies_beside_a_kept_encoder(tmp_path, monkeypatch, kept):
     decide(monkeypatch, kept=kept)
     job = encoder_job(tmp_path, objective="pairs", contrast={"similarity": "euclidean"})
-    assert (folder_of(job, run(job)) / job_folder.SIMILARITY).is_file() == kept
+    facts = run(job)
+    assert (folder_of(job, facts) / SIMILARITY).is_file() == kept
+    assert facts[JUDGED_BY] == "sides"
+
+
+def test_an_encoder_that_compares_by_the_cosine_says_so(job):
+    assert run(job)[JUDGED_BY] == "cosine"
 
 
 def test_before_any_encoder_the_step_to_run_is_named(job):

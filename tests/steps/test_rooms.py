@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_tasks.steps import evaluate, finetune_encoder, recommend, refit_towers
+from recsys_tasks.steps import encode_items, evaluate, finetune_encoder, recommend, refit_towers
 from recsys_tasks.steps.rooms import CLASSIFIER_ROOMS, COMMON, TOWER_ROOMS, ranker_rooms
 from tests.architecture.imports import PACKAGE, REPOSITORY, files_in, imports_of, module_of
 from tests.pairs.night import NIGHT
@@ -32,9 +32,14 @@ def test_every_artefact_of_the_log_depends_on_calendar_lake_and_contracts(finish
         ("towers", "steps/train_towers"),
         ("ranker", "steps/train_ranker"),
         ("index", "steps/build_index"),
+        ("ranker", "steps/encode_items"),
+        ("ranker", "steps/encoder_vectors"),
         ("evaluation", "steps/champion"),
+        ("evaluation", "steps/encode_items"),
         ("evaluation", "steps/scoreboard"),
         ("lists", "steps/champion"),
+        ("lists", "steps/encode_items"),
+        ("lists", "steps/encoder_vectors"),
         ("lists", "steps/recommend"),
         ("lists", "steps/serving"),
         ("refit", "steps/refit_towers"),
@@ -53,6 +58,14 @@ def test_the_encoder_depends_on_the_intervals_of_its_gate_and_on_the_pairs():
 def test_the_encoder_depends_on_each_part_of_its_step_but_the_pictures():
     parts = {f"steps/{file.stem}" for file in (REPOSITORY / PACKAGE / "steps").glob("encoder_*.py")}
     assert parts - {"steps/encoder_pictures"} <= set(finetune_encoder.ROOMS)
+
+
+def test_vectors_depend_on_each_part_of_the_encoder_that_their_step_reads():
+    read = {
+        imported.target.removeprefix(f"{PACKAGE}.").replace(".", "/")
+        for imported in imports_of(REPOSITORY / PACKAGE / "steps" / "encode_items.py")
+    }
+    assert {room for room in read if room.startswith("steps/encoder_")} <= set(encode_items.ROOMS)
 
 
 @pytest.mark.parametrize("name", ["pairs", "towers", "ranker"])
