@@ -62,7 +62,8 @@ def train(job: Job, folder: Path, asked: Asked, start: Start) -> Trained:
 
 
 def _run(job: Job, folder: Path, asked: Asked, start: Start, data: EncoderData) -> job_folder.Report:
-    settings = job.settings.encoder
+    # What is replayed lies in the data; by name it would throw away the checkpoints of a start from the base.
+    settings = job.settings.encoder.model_copy(update={"replay_share": None})
     if start.is_warm:
         # An encoder that goes on from an earlier night knows the catalogue's language from there.
         if settings.adapt is not None:

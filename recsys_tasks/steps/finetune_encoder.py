@@ -86,7 +86,7 @@ ROOMS = (
 
 # Which nights tune and which start cold is decided before: the start itself is an input.
 NO_PART = {"every_nights", "cold_start_nights", "base", *HOW_IT_RUNS}
-# What a start from the base never reads.
+# What a start from the base never reads, nor one on views: they ask nothing of the log.
 ONLY_WARM = {"replay_share"}
 
 
@@ -116,9 +116,7 @@ def run(job: Job) -> Facts:
             "warm": None if warm is None else warm.ref,
         },
         settings={
-            **job.settings.encoder.model_dump(
-                mode="json", exclude=NO_PART | (ONLY_WARM if warm is None else set())
-            ),
+            **job.settings.encoder.model_dump(mode="json", exclude=_no_part(job, warm)),
             "event_weights": job.settings.event_weights,
             "target_events": job.settings.target_events,
         },
@@ -133,6 +131,12 @@ def run(job: Job) -> Facts:
     shutil.rmtree(_checkpoints(job, draft), ignore_errors=True)
     log.info("encoder %s", metrics["why"])
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **metrics}
+
+
+def _no_part(job: Job, warm: Artefact | None) -> set[str]:
+    """The settings that change nothing about tonight's encoder."""
+    replays = warm is not None and job.settings.encoder.objective != "views"
+    return NO_PART if replays else NO_PART | ONLY_WARM
 
 
 def encoder_for(job: Job) -> Artefact:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
 from recsys_tasks.steps import encoder_training, finetune_encoder
 from recsys_tasks.steps.encoder_files import MODEL
@@ -101,3 +102,25 @@ def test_only_a_warm_start_is_another_encoder_with_another_share(standing):
     assert len({run(one)["artefact"] for one in cold}) == 1
     warm = [later(job, WEEK, replay_share=share) for share in (None, 0.5)]
     assert len({run(one)["artefact"] for one in warm}) == 2
+
+
+def test_with_views_a_warm_start_is_the_same_encoder_with_any_share(standing):
+    job, _ = standing("views")
+    facts = [run(later(job, WEEK, replay_share=share)) for share in (None, 0.5)]
+    assert facts[0]["warm_started"]
+    assert len({one["artefact"] for one in facts}) == 1
+
+
+def test_a_start_from_the_base_goes_on_whatever_share_was_set_meanwhile(tmp_path, monkeypatch):
+    asked_for = []
+
+    def breaks_off(_module, folder, nodes):
+        asked_for.append(job_folder.request_of(folder))
+        raise TrainingFailed("the machine was taken away")
+
+    monkeypatch.setattr(encoder_training, "launch", breaks_off)
+    job = encoder_job(tmp_path)
+    for share in (None, 0.5):
+        with pytest.raises(TrainingFailed):
+            run(later(job, 0, replay_share=share))
+    assert asked_for[0] == asked_for[1], "its checkpoints would not be found"
