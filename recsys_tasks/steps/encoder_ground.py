@@ -20,9 +20,12 @@ from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.steps.job import Job
 from recsys_tasks.training.encoder_data import Bools, EncoderData, Source, encoder_data, held_out
-from recsys_tasks.training.replay import limited
+from recsys_tasks.training.replay import before, limited
 
 log = logging.getLogger(__name__)
+
+# What an objective reads of the log; views ask nothing of it.
+READ = {"history": "examples", "pairs": "pairs"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,20 +70,30 @@ def training_data(
     The training's arrays; none where nothing can be learned (the shop's log is too young).
 
     ``seen_until``: up to where a warm start has learned from the log already; encoder.replay_share limits what is
-    older, as long as anything is left to learn from.
+    older, as long as enough for one step is left to learn from.
     """
     source = _source(job, ground, encoder, pairs)
-    if seen_until is not None and encoder.replay_share is not None and encoder.objective != "views":
-        limit = limited(source, ground.cut, seen_until, encoder.replay_share, job.settings.seed)
-        if (data := _arrays(job, ground, encoder, limit)) is not None:
-            log.info(
-                "encoder.replay_share %.2f: %d of %d examples and %d of %d pairs of the log are read",
-                *(encoder.replay_share, len(limit.examples), len(source.examples)),
-                *(len(limit.pairs), len(source.pairs)),
-            )
-            return data
+    data = None
+    if seen_until is not None and encoder.replay_share is not None and encoder.objective in READ:
+        data = _limited(job, ground, encoder, source, seen_until, encoder.replay_share)
+    return data or _arrays(job, ground, encoder, source)
+
+
+def _limited(
+    job: Job, ground: Ground, encoder: EncoderSettings, source: Source, seen_until: datetime, share: float
+) -> EncoderData | None:
+    """What the share leaves; none where that does not fill one step: many of them would learn the same few rows."""
+    limit = limited(source, ground.cut, seen_until, share, job.settings.seed)
+    data = _arrays(job, ground, encoder, limit)
+    if data is None or _found(data, ground)[encoder.objective] < encoder.batch_texts // 2:
         log.info("too little is new since %s: encoder.replay_share has no part tonight", seen_until)
-    return _arrays(job, ground, encoder, source)
+        return None
+    rows = READ[encoder.objective]
+    left, known = (len(getattr(some, rows)) for some in (limit, before(source, ground.cut)))
+    log.info(
+        "encoder.replay_share %.2f: %d of %d %s of the log are left to learn from", share, left, known, rows
+    )
+    return data
 
 
 def _source(job: Job, ground: Ground, encoder: EncoderSettings, pairs: PairSettings) -> Source:
@@ -109,13 +122,18 @@ def _arrays(job: Job, ground: Ground, encoder: EncoderSettings, source: Source) 
         ),
         seed=job.settings.seed,
     )
-    found = {
+    found = _found(data, ground)[encoder.objective]
+    return data if found and np.count_nonzero(~ground.held) > 1 else None
+
+
+def _found(data: EncoderData, ground: Ground) -> dict[str, int]:
+    """What each objective has to learn from."""
+    return {
         "history": len(data.example_user),
         "pairs": len(data.pair_anchor),
         # Views ask nothing of shoppers.
         "views": len(ground.texts),
     }
-    return data if found[encoder.objective] and np.count_nonzero(~ground.held) > 1 else None
 
 
 def gate_trial(job: Job, ground: Ground) -> encoder_gate.Trial:

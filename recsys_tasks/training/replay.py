@@ -25,12 +25,21 @@ def limited(source: Source, cut: datetime, seen_until: datetime, share: float, s
     unless the share is 1. The share is that of the rows; one without a text that may be learned from teaches nothing.
     """
     # What reaches behind the cut is not learned from: counted as new, it would let more of the old in.
-    examples = source.examples.filter(pl.col("positives_until") < cut)
-    pairs = source.pairs.filter(pl.col("occurred_at") < cut)
+    known = before(source, cut)
+    examples, pairs = known.examples, known.pairs
     return replace(
         source,
         examples=_limited(examples, examples["positives_until"] < seen_until, share, seed),
         pairs=_limited(pairs, pairs["occurred_at"] < seen_until, share, seed),
+    )
+
+
+def before(source: Source, cut: datetime) -> Source:
+    """The examples and pairs that end before ``cut``."""
+    return replace(
+        source,
+        examples=source.examples.filter(pl.col("positives_until") < cut),
+        pairs=source.pairs.filter(pl.col("occurred_at") < cut),
     )
 
 

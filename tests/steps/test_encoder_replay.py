@@ -1,5 +1,7 @@
 """What a warm start of the encoder learns from."""
 
+import logging
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -94,6 +96,30 @@ def test_where_nothing_is_new_the_limit_has_no_part(standing, given, monkeypatch
     run(later(job, WEEK))
     limited, whole = given[1:]
     assert sizes(limited) == sizes(whole)
+
+
+@pytest.mark.parametrize(("batch_texts", "is_limited"), [(8, True), (2000, False)])
+def test_where_the_limit_would_not_fill_one_step_it_has_no_part(
+    standing, given, caplog, batch_texts, is_limited
+):
+    job, seen_until = standing("pairs")
+    with caplog.at_level(logging.INFO):
+        for share in (None, 0.5):
+            run(later(job, WEEK, replay_share=share, batch_texts=batch_texts, steps=1))
+    whole, limited = (sizes(data)["pairs"] for data in given[1:])
+    assert (limited < whole) == is_limited
+    assert (f"too little is new since {seen_until}" in caplog.text) != is_limited
+
+
+@pytest.mark.parametrize(("objective", "rows"), [("history", "examples"), ("pairs", "pairs")])
+def test_the_log_tells_how_much_of_what_the_objective_reads_is_left(standing, caplog, objective, rows):
+    job, _ = standing(objective)
+    following = later(job, WEEK, replay_share=1.0)
+    with caplog.at_level(logging.INFO):
+        run(following)
+    (told,) = re.findall(r"replay_share 1.00: (\d+) of (\d+) (\w+) of the log", caplog.text)
+    assert told[0] == told[1], "the whole log, and nothing behind the cut"
+    assert told[2] == rows
 
 
 def test_only_a_warm_start_is_another_encoder_with_another_share(standing):
