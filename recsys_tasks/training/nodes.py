@@ -98,7 +98,8 @@ def answers(endpoint: str) -> bool:
     try:
         with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS):
             return True
-    except OSError:
+    except (OSError, ValueError):
+        # No address at all is a ValueError: ``a..b:1`` cannot even be asked for.
         return False
 
 

@@ -54,8 +54,17 @@ def joined(monkeypatch):
 @contextlib.contextmanager
 def listening():
     """The address of a first node that is there."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+    with bound() as (server, endpoint):
+        server.listen()
+        yield endpoint
+
+
+@contextlib.contextmanager
+def bound():
+    """A socket that keeps its address to itself and does not listen yet: nothing answers there, nor will another."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        yield server, f"127.0.0.1:{server.getsockname()[1]}"
 
 
 def test_a_training_is_announced_while_it_runs(tmp_path):
@@ -104,12 +113,11 @@ def test_another_node_outlives_a_training_that_fails(tmp_path, joined, monkeypat
 
 
 def test_the_note_of_a_killed_night_calls_nobody(tmp_path, joined, caplog):
-    endpoint = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-c", KILLED, str(tmp_path), endpoint]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
-    assert announcement(tmp_path) is not None
-    waiting = Waiting(tmp_path)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO), bound() as (_, endpoint):
+        command = [sys.executable, "-c", KILLED, str(tmp_path), endpoint]
+        assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+        assert announcement(tmp_path) is not None
+        waiting = Waiting(tmp_path)
         for _ in range(3):
             waiting.look()
     assert joined == []
@@ -119,15 +127,27 @@ def test_the_note_of_a_killed_night_calls_nobody(tmp_path, joined, caplog):
 
 
 def test_a_training_that_begins_to_listen_is_joined(tmp_path, joined):
-    with listening() as endpoint:
-        pass
-    waiting, (host, _, port) = Waiting(tmp_path), endpoint.rpartition(":")
-    with announced(tmp_path, Nodes(count=2, endpoint=endpoint), "module", tmp_path / "job"):
+    waiting = Waiting(tmp_path)
+    with (
+        bound() as (server, endpoint),
+        announced(tmp_path, Nodes(count=2, endpoint=endpoint), "module", tmp_path / "job"),
+    ):
         waiting.look()
         assert joined == []
-        with socket.create_server((host, int(port))):
-            waiting.look()
+        server.listen()
+        waiting.look()
     assert len(joined) == 1
+
+
+@pytest.mark.parametrize("endpoint", ["a..b:1", "no-port"])
+def test_what_is_no_address_ends_no_waiting_machine(tmp_path, joined, caplog, endpoint):
+    with (
+        caplog.at_level(logging.INFO),
+        announced(tmp_path, Nodes(count=2, endpoint=endpoint), "module", tmp_path / "job"),
+    ):
+        Waiting(tmp_path).look()
+    assert joined == []
+    assert f"nothing answers at {endpoint}" in caplog.text
 
 
 def test_a_training_that_takes_the_place_of_a_killed_one_is_not_mistaken_for_it(
