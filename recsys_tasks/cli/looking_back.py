@@ -1,4 +1,4 @@
-"""Commands that look at nights that were made, and change nothing."""
+"""Commands that look at nights that were made; ``report`` notes what it found, and nothing else is changed."""
 
 from typing import Annotated
 

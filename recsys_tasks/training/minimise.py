@@ -102,8 +102,9 @@ def _resume(run: Optimisation, checkpoints: Checkpoints, processes: Processes, s
         # All of them end: one that went on alone would wait for the others for ever.
         raise TrainingFailed(
             f"process {', '.join(map(str, blind))} of {processes.world} (from 0) cannot read the checkpoint behind "
-            f"step {done} of {checkpoints.folder}, which process 0 goes on from: let all machines see the same files "
-            "there, or remove it to go on from the one before it"
+            f"step {done} of {checkpoints.folder}, which process 0 goes on from: all machines have to see "
+            "the same files there. Where one was late a retry is enough; where the file is damaged, remove it to go on "
+            "from the one before it"
         )
     log.info("resuming behind step %d of %d: an earlier process was broken off", done, steps)
 
