@@ -47,8 +47,8 @@ class Variant:
 VARIANTS = (
     Variant(BASE, ("encoder.enabled=false",)),
     *(Variant(f"frozen {count}", (f"encoder.frozen_layers={count}",)) for count in (0, 2, 3, 4, 5)),
-    # Half of what is left learns, as half of the six layers does.
     *(Variant(f"LoRA, frozen {count}", (f"encoder.frozen_layers={count}", *LORA)) for count in (0, 3)),
+    # Half of what is left learns, as half of the six layers does.
     *(Variant(f"first {count}", (f"encoder.frozen_layers={count // 2}",), count) for count in (2, 3, 4)),
 )
 
@@ -138,16 +138,25 @@ def int8_rows(home: Home, cut: date) -> list[Row]:
 def measure(given: argparse.Namespace) -> list[Row]:
     # A night ends where the day behind it begins.
     cut = parse_night(given.night) + timedelta(days=1)
+    # A run of some variants replaces their own rows only.
+    goes_on = given.variants is not None and given.out.is_file()
+    known = json.loads(given.out.read_text(encoding="utf-8")) if goes_on else []
     rows: list[Row] = []
     for variant in chosen(given.variants):
         home = home_of(given, variant)
         with home.alone(cut):
             facts = measured(tuned, home.job(cut)).result
         rows += rows_of(variant.name, facts, weights_mb(base_folder(home.settings.encoder.base)))
-        _write(given.out, rows)
+        _write(given.out, merged(known, rows))
     rows += int8_rows(home_of(given, VARIANTS[0]), cut)
-    _write(given.out, rows)
+    _write(given.out, merged(known, rows))
     return rows
+
+
+def merged(known: list[Row], rows: list[Row]) -> list[Row]:
+    """The measured rows behind the known ones of all other systems."""
+    measured_now = {one["system"] for one in rows}
+    return [*(one for one in known if one["system"] not in measured_now), *rows]
 
 
 def _write(out: Path, rows: list[Row]) -> None:
@@ -163,7 +172,8 @@ def show(rows: list[Row]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = shop_parser("frontier", __doc__)
-    parser.add_argument("--variants", nargs="+", metavar="NAME", help="some only, e.g. 'frozen 3' 'frozen 5'")
+    only = "some only, e.g. 'frozen 3' 'frozen 5'; what --out holds of the others stays"
+    parser.add_argument("--variants", nargs="+", metavar="NAME", help=only)
     parser.add_argument("--night", required=True, help="the night whose encoder is tuned, YYYY-MM-DD")
     return finish(measure, show, parser.parse_args(arguments))
 

@@ -87,15 +87,7 @@ class TestFrontier:
         assert frontier.home_of(given, VARIANTS[0]).folder == home.folder
 
     def test_what_was_found_is_kept_variant_by_variant(self, shop, tmp_path, monkeypatch, capsys):
-        jobs = []
-
-        def run(function, *arguments):
-            if function is frontier.int8_figures:
-                return Measured({"cpu_fp32": 3.0, "cpu_int8": 1.5, "kept_neighbours": 0.8}, 1.0, 1.0)
-            jobs.append(arguments[0])
-            return Measured({"cpu": 5.0, "cold": SLICE, "warm": SLICE}, 1.0, 1.0)
-
-        monkeypatch.setattr(frontier, "measured", run)
+        jobs = measured_at_once(monkeypatch, cpu=5.0)
         night = CUT.replace(day=CUT.day - 1).isoformat()
         out = tmp_path / "frontier.json"
         assert frontier.main(["--shop", str(shop.file), "--night", night, "--out", str(out)]) == 0
@@ -109,6 +101,18 @@ class TestFrontier:
         assert values["int8", "ratio_encode"] == 2.0
         assert len({system for system, _ in values}) == len(VARIANTS) + 1
         assert "[+0.0500, +0.1500]" in capsys.readouterr().out
+
+    def test_a_run_of_some_variants_leaves_the_rows_of_the_others(self, shop, tmp_path, monkeypatch):
+        night = CUT.replace(day=CUT.day - 1).isoformat()
+        out = tmp_path / "frontier.json"
+        command = ["--shop", str(shop.file), "--night", night, "--out", str(out), "--variants"]
+        for cpu, names in ((5.0, ["untuned", "frozen 3"]), (7.0, ["frozen 3", "frozen 5"])):
+            measured_at_once(monkeypatch, cpu)
+            assert frontier.main([*command, *names]) == 0
+        rows = json.loads(out.read_text())
+        seconds = [(row["system"], row["value"]) for row in rows if row["metric"] == "cpu_seconds"]
+        assert seconds == [("untuned", 5.0), ("frozen 3", 7.0), ("frozen 5", 7.0)]
+        assert len(rows) == len({(row["system"], row["metric"]) for row in rows})
 
     def test_some_variants_in_the_order_they_are_named(self):
         assert [one.name for one in frontier.chosen(["frozen 5", "untuned"])] == ["frozen 5", "untuned"]
@@ -130,6 +134,20 @@ class TestFrontier:
         again = frontier.tuned(job)
         assert again["reused"]
         assert again["cpu"] == facts["cpu"]
+
+
+def measured_at_once(monkeypatch, cpu):
+    """The jobs that would be tuned, in turn."""
+    jobs = []
+
+    def run(function, *arguments):
+        if function is frontier.int8_figures:
+            return Measured({"cpu_fp32": 3.0, "cpu_int8": 1.5, "kept_neighbours": 0.8}, 1.0, 1.0)
+        jobs.append(arguments[0])
+        return Measured({"cpu": cpu, "cold": SLICE, "warm": SLICE}, 1.0, 1.0)
+
+    monkeypatch.setattr(frontier, "measured", run)
+    return jobs
 
 
 def frontier_arguments(shop, folder):
