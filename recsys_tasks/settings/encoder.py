@@ -62,7 +62,7 @@ class EncoderSettings(Section):
     nodes: PositiveInt = 1
     """Machines that train together; they share the shop's home (docs/training.md)."""
     rendezvous: str | None = Field(default=None, pattern=r"^[^\s:]+:\d+$")
-    """HOST:PORT of the first of several machines, where the others find it."""
+    """HOST:PORT of the first of several machines, where the others find it; no other shop may meet there."""
 
     @model_validator(mode="after")
     def _cold_starts_fall_on_encoder_nights(self) -> "EncoderSettings":

@@ -20,6 +20,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.arrays import Floats, Positions
 from recsys_tasks.model.augment.texts import token_texts
 from recsys_tasks.model.encoder import TextEncoder
@@ -70,6 +71,7 @@ def main(folder: Path) -> None:
     settings = EncoderSettings(**job["settings"])
     places = read_places(folder)
     processes = Processes.join(folder, settings.trackers if places.curves else (), Path(places.curves))
+    request = one_training(folder, processes)
     texts = pl.read_parquet(folder / TEXTS)["text"].to_list()
     torch.manual_seed(job["seed"])
     data = EncoderData.load(folder / DATA)
@@ -104,7 +106,7 @@ def main(folder: Path) -> None:
     if settings.objective == "views":
         read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"], encoder.end_token)
         views = Views(read, settings.augment)
-    checkpoints = Checkpoints.of(Path(places.checkpoints), request_of(folder), settings.checkpoint_steps)
+    checkpoints = Checkpoints.of(Path(places.checkpoints), request, settings.checkpoint_steps)
     care = Care(checkpoints=checkpoints if places.checkpoints else Checkpoints(), track=processes.track)
     with advice("tuning the encoder", what_to_lower(settings)):
         with adapters(split, settings.lora):
@@ -123,6 +125,22 @@ def main(folder: Path) -> None:
         save_file({"tuned": tuned}, folder / VECTORS)
         write_report(folder, losses, len(texts), drift(start, tuned))
     processes.leave()
+
+
+def one_training(folder: Path, processes: Processes) -> str:
+    """
+    The request of ``folder``, which every process that met has to have.
+
+    Raises TrainingFailed where one reads another: it came from another shop that meets at the same address.
+    """
+    request = request_of(folder)
+    # Fifteen digits fit into the integers that are sent.
+    if len(set(processes.gathered(int(request[:15], 16)))) > 1:
+        raise TrainingFailed(
+            f"the processes that met are to train different things, this one {folder}: give each shop an "
+            "encoder.rendezvous of its own"
+        )
+    return request
 
 
 def fit_encoder(

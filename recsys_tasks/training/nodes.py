@@ -5,7 +5,8 @@ On each other machine ``NODE_RANK=1 python -m recsys_tasks.training.nodes HOME``
 trainings of the shop in HOME, a folder that all machines share, and takes part in each of them until it is ended.
 
 A night that is killed leaves its note behind. The note alone therefore calls nobody: a training is there when it
-answers at its address, and that ends with the process, however it ends.
+answers at its address, and that ends with the process, however it ends. Whatever answers there is taken for it, so
+each shop has an address of its own; processes that read different trainings nevertheless end before the first step.
 """
 
 import json
@@ -93,7 +94,7 @@ def own_rank() -> int:
 
 
 def answers(endpoint: str) -> bool:
-    """Whether anybody listens at HOST:PORT."""
+    """Whether anybody listens at HOST:PORT, whoever it is."""
     host, _, port = endpoint.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS):

@@ -12,6 +12,7 @@ from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training import finetune, job_folder, launch, nodes
 from recsys_tasks.training.nodes import Nodes, Waiting, announced, announcement, own_rank
+from recsys_tasks.training.processes import Processes
 from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
 from tests.training.encoder_job import job
@@ -228,6 +229,37 @@ def test_two_nodes_follow_the_same_loss_as_one(tmp_path, monkeypatch):
     reports = [job_folder.read_report(folder) for folder in (alone, together)]
     assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)
     assert announcement(tmp_path) is None
+
+
+def test_processes_of_two_trainings_end_before_they_begin(tmp_path, monkeypatch):
+    class Strangers(Processes):
+        def gathered(self, number):
+            return [number, number + 1]
+
+    folder, _ = job(tmp_path / "job", tiny_encoder(tmp_path / "tiny", words=text_shop.WORDS), steps=1)
+    monkeypatch.setattr(Processes, "join", lambda *_: Strangers(world=2))
+    monkeypatch.setattr(finetune, "fit_encoder", lambda *_: pytest.fail("it began"))
+    with pytest.raises(TrainingFailed, match=f"{folder}: give each shop an encoder.rendezvous of its own"):
+        finetune.main(folder)
+
+
+@pytest.mark.slow
+def test_a_note_left_behind_sends_no_machine_through_the_training_of_another_shop(tmp_path, monkeypatch):
+    base = tiny_encoder(tmp_path / "tiny", words=text_shop.WORDS)
+    killed, _ = job(tmp_path / "killed", base, steps=5)
+    living, _ = job(tmp_path / "living", base, steps=6)
+    two = Nodes(count=2, endpoint=f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("NODE_RANK", "1")
+    with announced(tmp_path, two, finetune.__name__, killed):
+        other = subprocess.Popen([sys.executable, "-c", OTHER, str(tmp_path)], cwd=ROOT)
+        try:
+            with pytest.raises(TrainingFailed, match=r"encoder\.rendezvous of its own"):
+                launch.launch(finetune.__name__, living, 1, two)
+            assert other.wait(300) == 0
+        finally:
+            other.kill()
+            other.wait()
+    assert not (living / job_folder.REPORT).exists()
 
 
 def free_port() -> int:
