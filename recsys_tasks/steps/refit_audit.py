@@ -12,16 +12,20 @@ import polars as pl
 
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.pairs.audit import Finding
-from recsys_tasks.pairs.coding import code_log
+from recsys_tasks.pairs.coding import CodedLog
 from recsys_tasks.pairs.history import Timeline
 
 
-def leaks(snapshot: Snapshot, examples: pl.DataFrame, as_of: datetime) -> list[Finding]:
-    """What a log or examples (contract ``Examples``) know of the time at or after ``as_of``; empty if all is well."""
+def leaks(snapshot: Snapshot, log: CodedLog, examples: pl.DataFrame, as_of: datetime) -> list[Finding]:
+    """
+    What a shop's log or examples (contract ``Examples``) know of the time at or after ``as_of``; empty if all is well.
+
+    ``log`` is the snapshot's, coded up to ``as_of``: what an example says must have happened in it.
+    """
     events = snapshot.events.select("user_id", "item_id", "occurred_at")
     rows = examples.select("user_id", "history_until", "positives_until")
     targets = examples.explode("positive_ids", "is_new").rename({"positive_ids": "item_id"})
-    unconfirmed, miscalled = Timeline(code_log(snapshot.events, until=as_of)).contradictions(targets)
+    unconfirmed, miscalled = Timeline(log).contradictions(targets)
     targets = targets.select("user_id", "item_id", "history_until")
     broken = {
         "event at or after the night's end": events.filter(pl.col("occurred_at") >= as_of),

@@ -9,7 +9,8 @@ from recsys_tasks.evaluate.gate import CHALLENGER
 from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
-from recsys_tasks.pairs.examples import basket_examples
+from recsys_tasks.pairs.coding import code_log
+from recsys_tasks.pairs.examples import named_examples
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.steps.build_index import checked_index
 from recsys_tasks.steps.job import Job
@@ -103,15 +104,11 @@ def _make(job: Job, draft: Draft, towers: Artefact, text: TextVectors) -> None:
 def _examples(job: Job, snapshot: Snapshot) -> pl.DataFrame:
     """As ``build_pairs`` makes them, but up to the night's end."""
     settings, as_of = job.settings, job.night.as_of
-    examples = basket_examples(
-        snapshot.events,
-        settings.pairs,
-        settings.event_weights,
-        as_of,
-        target_events=settings.target_events,
-        zone=settings.zone,
+    coded = code_log(snapshot.events, settings.event_weights, as_of)
+    examples = named_examples(
+        coded, settings.pairs, as_of, target_events=settings.target_events, zone=settings.zone
     )
-    found = leaks(snapshot, examples, as_of)
+    found = leaks(snapshot, coded, examples, as_of)
     if found:
         raise LeakFound(
             "\n".join([f"night {job.night}: the refit would learn from the future:", *map(str, found)])

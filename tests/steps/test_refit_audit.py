@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from recsys_tasks.lake.snapshot import Snapshot
+from recsys_tasks.pairs.coding import code_log
 from recsys_tasks.pairs.examples import basket_examples
 from recsys_tasks.schema import Catalogue
 from recsys_tasks.settings import PairSettings
@@ -27,7 +28,8 @@ def examples():
 
 
 def found(examples, shop=SHOP):
-    return {finding.rule for finding in leaks(shop, examples, AS_OF)}
+    coded = code_log(shop.events, WEIGHTS, AS_OF)
+    return {finding.rule for finding in leaks(shop, coded, examples, AS_OF)}
 
 
 def last(examples, **changed):
