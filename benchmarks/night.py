@@ -14,7 +14,7 @@ from recsys_tasks.steps import NIGHT_STEPS
 from recsys_tasks.steps.champion import challenger_refs
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job
-from recsys_tasks.steps.refit_towers import refitted
+from recsys_tasks.steps.refit import refitted
 
 log = logging.getLogger(__name__)
 

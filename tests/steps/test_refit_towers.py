@@ -12,7 +12,8 @@ from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.lake.tables import Lake
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.steps import build_index, train_ranker, train_towers
-from recsys_tasks.steps.refit_towers import refitted, run
+from recsys_tasks.steps.refit import refitted
+from recsys_tasks.steps.refit_towers import run
 from recsys_tasks.steps.serving import INDEX
 from tests.pairs.night import NIGHT, days, small_log
 from tests.steps.list_night import decided, reopened

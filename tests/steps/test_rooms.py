@@ -42,7 +42,7 @@ def test_every_artefact_of_the_log_depends_on_calendar_lake_and_contracts(finish
         ("lists", "steps/encoder_vectors"),
         ("lists", "steps/recommend"),
         ("lists", "steps/serving"),
-        ("refit", "steps/refit_towers"),
+        ("refit", "steps/refit"),
         ("refit", "pairs"),
         ("refit", "steps/build_index"),
     ],
