@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults.children import Points
 from tests.steps.list_night import decided, reopened
-from tests.steps.tower_night import make_vectors
+from tests.steps.tower_night import make_vectors, refitting
 
 # Step, the artefact it makes, and what its night needs before it.
 LIST_STEPS: list[tuple[str, str, Callable[[Any], object]]] = [
@@ -18,7 +18,8 @@ LIST_STEPS: list[tuple[str, str, Callable[[Any], object]]] = [
     ("train_ranker", "ranker", lambda _job: None),
     ("build_index", "index", lambda _job: None),
     ("evaluate", "evaluation", lambda _job: None),
-    ("recommend", "lists", decided),
+    ("refit_towers", "refit", decided),
+    ("recommend", "lists", lambda _job: None),
 ]
 MOMENTS = ("before the files", "inside a file", "before the manifest", "before the folder has its name")
 
@@ -43,7 +44,7 @@ class Moment(Points):
 
 
 def run_list_step(moment: str, note: Path, step: str, folder: Path) -> None:
-    run_step(moment, note, step, reopened(folder))
+    run_step(moment, note, step, refitting(reopened(folder)))
 
 
 def run_step(moment: str, note: Path, step: str, job: Any) -> None:

@@ -13,6 +13,7 @@ from tests.faults.children import KILLED, ended
 from tests.faults.night_work import LIST_STEPS, MOMENTS, run_list_step, run_step
 from tests.steps.encoder_night import encoder_job
 from tests.steps.list_night import bare_job
+from tests.steps.tower_night import refitting
 
 DEATHS = {moment: -signal.SIGXFSZ if moment == "inside a file" else KILLED for moment in MOMENTS}
 ENCODER_STEPS = [("finetune_encoder", "encoder"), ("encode_items", "vectors")]
@@ -33,7 +34,7 @@ def finished(job: Any, step: str, name: str) -> None:
 
 @pytest.mark.slow
 def test_killed_while_a_step_of_the_lists_writes(tmp_path: Path):
-    job = bare_job(tmp_path / "home")
+    job = refitting(bare_job(tmp_path / "home"))
     for step, name, prepare in LIST_STEPS:
         prepare(job)
         # Of an artefact's last moments test_killed_files knows each.
