@@ -1,5 +1,6 @@
 """Fixtures every room shares."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,15 @@ settings.load_profile("patient")
 
 DATABASES = ("sqlite", "postgresql")
 _numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def level() -> Iterator[None]:
+    """The command line sets how much a process logs, for good: each test finds what a fresh process has."""
+    logger = logging.getLogger("recsys_tasks")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture(scope="session")
