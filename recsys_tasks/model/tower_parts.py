@@ -31,6 +31,8 @@ class TowerFacts:
     """What makes a shopper's vector of the history: ``mean`` or ``transformer``."""
     launch_prior: bool = False
     """Whether a launch starts with the popularity of earlier ones (``model.launches``)."""
+    new_popularity: float = 1.0
+    """How many times as much popularity counts where only items new to the shopper are ranked."""
     near_half_life_days: float = 365.0
     """Half-life of the bag that the neighbour factors are read with."""
     format: int = FORMAT

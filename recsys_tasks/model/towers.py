@@ -10,6 +10,8 @@ The second term is a neighbour model (EASE) in factors (``model.factors``): n is
 history give, t what the item takes; it knows which items go together, however rarely they are bought, and costs no
 training. The third says "this sells now". Neither needs an own index: the item's row is (v, t, third term), the
 user's row is (scale * u, weight * n, 1). A shopper without history has u = n = 0 and so ranks by popularity alone.
+Where only items new to the shopper are ranked, the user's last number is ``new_popularity``: the gains are learned of
+all that shoppers take, own items first, of which likeness tells more than of new ones.
 
 v = id vector + attribute vectors + text @ projection; an item the training never saw borrows the first two from
 its nearest texts. u = W [bag; bag; ...] + b, one decayed bag of the same item vectors a half-life (or W times what a

@@ -41,6 +41,14 @@ class Batch:
         )
         return rows[: len(ids)]
 
+    def asking(self, new_only: bool) -> Floats:
+        """(B, d + 1) ``users`` as they meet item rows: among items new to them, popularity has another weight."""
+        if not new_only:
+            return self.users
+        rows = self.users.copy()
+        rows[:, -1] *= np.float32(self.sight.towers.facts.new_popularity)
+        return rows
+
     @Lazy
     def taste(self) -> Floats:
         """(B, T) the decayed mean of the text vectors of what each shopper touched, at unit length."""

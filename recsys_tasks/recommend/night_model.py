@@ -56,15 +56,15 @@ class OpenedNight:
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
         batch = Batch(shoppers, self.sight)
         pool = pool_of(batch, self.model.settings, new_only)
-        score = self._scores(pool, batch, new_only)
+        score = self._scores(pool, batch)
         rows = best(pool.rows.shopper, pool.rows.item, score, limit)
         keys = shoppers.key(pool.rows.shopper, pool.rows.item)
         place = found(keys, shoppers.key(rows.shopper, rows.item))[0]
         return Ranked(rows, pool.source[place])
 
-    def _scores(self, pool: Pool, batch: Batch, new_only: bool) -> Floats:
+    def _scores(self, pool: Pool, batch: Batch) -> Floats:
         ranker = self.model.ranker
         learned = None
         if ranker is not None and len(pool.rows):
-            learned = ranker.scores(features(pool, batch), new_only)
-        return tower_scores(pool.rows, batch) if learned is None else learned
+            learned = ranker.scores(features(pool, batch), pool.new_only)
+        return tower_scores(pool, batch) if learned is None else learned

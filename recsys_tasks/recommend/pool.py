@@ -37,13 +37,14 @@ class Pool:
     R candidates by shopper, then item.
 
     ``source`` (R,) is the place in SOURCES of the first source that proposed each; ``rank`` and ``score`` (R, sources)
-    are where each source placed it, nan where it did not.
+    are where each source placed it, nan where it did not. ``new_only``: items the shopper knows are left out.
     """
 
     rows: Proposals
     source: NDArray[np.int8]
     rank: Floats
     score: Floats
+    new_only: bool
 
 
 def pool_of(batch: Batch, settings: RankerSettings, new_only: bool) -> Pool:
@@ -53,14 +54,14 @@ def pool_of(batch: Batch, settings: RankerSettings, new_only: bool) -> Pool:
         for name in SOURCES
         if name in settings.sources
     }
-    return _joined(batch, proposed)
+    return _joined(batch, proposed, new_only)
 
 
 def _size(name: str, settings: RankerSettings) -> int:
     return settings.history_items if name == repeat.NAME else settings.per_source
 
 
-def _joined(batch: Batch, proposed: Mapping[str, Proposals]) -> Pool:
+def _joined(batch: Batch, proposed: Mapping[str, Proposals], new_only: bool) -> Pool:
     shoppers = batch.shoppers
     keys = {name: shoppers.key(rows.shopper, rows.item) for name, rows in proposed.items()}
     union = distinct(np.concatenate([*keys.values(), np.zeros(0, np.int64)]))
@@ -73,4 +74,4 @@ def _joined(batch: Batch, proposed: Mapping[str, Proposals]) -> Pool:
         rank[place[known], column] = rank_within(rows.shopper)[known]
         score[place[known], column] = rows.score[known]
     first = np.argmax(~np.isnan(rank), axis=1).astype(np.int8)
-    return Pool(Proposals(shopper, item, np.zeros(len(union), np.float32)), first, rank, score)
+    return Pool(Proposals(shopper, item, np.zeros(len(union), np.float32)), first, rank, score, new_only)

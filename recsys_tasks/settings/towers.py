@@ -43,6 +43,8 @@ class TowerSettings(Section):
     """Share of item ids hidden in training, so that an item without history works from its text; 1: no ids."""
     popularity_days: list[PositiveInt] = [7, 28, 180]
     """Windows of the popularity in the score; empty: no popularity."""
+    new_popularity: PositiveFloat = 1.75
+    """How many times as much popularity counts where only items new to the shopper are ranked (``targets: all``)."""
     targets: Literal["all", "new"] = "all"
     """What an example's positives are: all that the shopper took, or only what was new to the shopper."""
     max_examples: PositiveInt = 24_000
@@ -51,7 +53,7 @@ class TowerSettings(Section):
     """An item that nobody took yet counts as popular as earlier launches of its category were in their first days."""
     neighbour_rank: NonNegativeInt = 128
     """Width of the neighbour model (EASE) that stands beside the learned vectors; 0 leaves it out."""
-    neighbour_weight: NonNegativeFloat = 0.5
+    neighbour_weight: NonNegativeFloat = 0.35
     """How much it counts, in logits per standard deviation of its scores."""
     neighbour_items: PositiveInt = 5_000
     """The items it knows, those touched most; time grows with the cube, memory with the square."""

@@ -33,6 +33,8 @@ def model_of(fit: Fit, weights: dict[str, float], until: datetime, near: Factors
         until=until.isoformat(),
         user=settings.user,
         launch_prior=settings.launch_prior,
+        # Gains that are learned of new items alone need no correction for them.
+        new_popularity=settings.new_popularity if settings.targets == "all" else 1.0,
         near_half_life_days=settings.neighbour_half_life_days,
         attribute_values=catalogue.attribute_values,
     )

@@ -202,6 +202,14 @@ def test_towers_of_another_format_are_not_read_with_a_meaning_they_never_had(tmp
         TowerModel.load(tmp_path)
 
 
+def test_towers_of_before_popularity_had_a_weight_among_new_items_keep_their_meaning(tmp_path):
+    towers().save(tmp_path)
+    facts = json.loads((tmp_path / FACTS).read_text())
+    del facts["new_popularity"]
+    (tmp_path / FACTS).write_text(json.dumps(facts))
+    assert TowerModel.load(tmp_path).facts.new_popularity == 1.0
+
+
 def test_saving_twice_gives_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         towers().save(tmp_path / name)

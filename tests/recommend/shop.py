@@ -112,6 +112,7 @@ def towers(items: pl.DataFrame, seed: int = 5) -> TowerModel:
         similarity="dot",
         event_weights=WEIGHTS,
         until=NIGHT_END.isoformat(),
+        new_popularity=1.5,
     )
     return TowerModel(facts, ids, tensors)
 

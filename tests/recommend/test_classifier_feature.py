@@ -55,7 +55,7 @@ def looked_at(some, scorer):
 def test_the_best_candidates_by_the_towers_get_a_logit_and_the_others_none():
     scorer = Told()
     batch, pool, values = looked_at(shoppers(lively(), "u03", "u07", "nobody"), scorer)
-    told, score = ~np.isnan(values[:, COLUMN]), tower_scores(pool.rows, batch)
+    told, score = ~np.isnan(values[:, COLUMN]), tower_scores(pool, batch)
     for who in np.unique(pool.rows.shopper):
         mine = np.flatnonzero(pool.rows.shopper == who)
         best = sorted(mine, key=lambda row: (-score[row], pool.rows.item[row]))[:5]

@@ -33,7 +33,7 @@ def row(name, shopper, item, *events, items=("cup", "mat", "tea"), **columns):
     batch = Batch(shoppers(of, shopper), night_model(of.snapshot.items).at(of).sight)
     pair = Proposals(np.array([0]), np.array([items.index(item)]), np.float32([0]))
     nowhere = np.full((1, len(SOURCES)), np.nan, np.float32)
-    pool = Pool(pair, np.zeros(1, np.int8), nowhere, nowhere)
+    pool = Pool(pair, np.zeros(1, np.int8), nowhere, nowhere, new_only=False)
     return float(features(pool, batch)[0, NAMES.index(name)])
 
 
@@ -106,10 +106,11 @@ def test_likeness_is_to_the_shopper_and_to_the_nearest_own_item():
     assert to_own == pytest.approx([0.8, 0, 0.6, np.nan], nan_ok=True)
 
 
-def test_the_nearest_own_item_of_the_towers_is_a_cosine_of_what_was_learned():
+@pytest.mark.parametrize("new_only", [False, True])
+def test_the_nearest_own_item_of_the_towers_is_a_cosine_of_what_was_learned(new_only):
     of = lively()
     batch = Batch(shoppers(of, "u03", "u07"), night_model(lively_items()).at(of).sight)
-    pool = pool_of(batch, RankerSettings(), False)
+    pool = pool_of(batch, RankerSettings(), new_only)
     values = dict(zip(NAMES, features(pool, batch).T, strict=True))
     unit, (owner, own) = batch.sight.likeness, batch.newest
     exact = [
@@ -117,7 +118,10 @@ def test_the_nearest_own_item_of_the_towers_is_a_cosine_of_what_was_learned():
         for who, item in zip(pool.rows.shopper, pool.rows.item, strict=True)
     ]
     assert values["tower_nearest"] == pytest.approx(exact, abs=1e-3)
-    assert values["tower_score"] == pytest.approx(tower_scores(pool.rows, batch), abs=1e-4)
+    assert values["tower_score"] == pytest.approx(tower_scores(pool, batch), abs=1e-4)
+    weight = 1.5 if new_only else 1.0
+    summed = values["tower_likeness"] + weight * values["tower_popularity"]
+    assert values["tower_score"] == pytest.approx(summed, abs=1e-4)
 
 
 def test_text_likeness_is_the_cosine_with_the_decayed_mean():

@@ -65,6 +65,16 @@ def test_without_a_ranker_the_towers_order():
     assert rows.score == pytest.approx(exact[rows.shopper, rows.item], abs=1e-4)
 
 
+def test_among_new_items_popularity_has_a_weight_of_its_own():
+    some = shoppers(lively(), "u01", "u02")
+    rows = night_model(lively_items()).at(some.context).rank(some, new_only=True, limit=10).rows
+    batch = batch_of(some)
+    popularity = batch.sight.items[rows.item, -1]
+    exact = (batch.users @ batch.sight.items.T)[rows.shopper, rows.item] + 0.5 * popularity
+    assert popularity.any()
+    assert rows.score == pytest.approx(exact, abs=1e-4)
+
+
 def test_the_ranker_beats_its_tower_on_days_it_never_saw():
     wanted = taken(7).select("user_id", "item_id").unique()
     where = lively(days_ago=7)

@@ -162,6 +162,12 @@ def test_the_neighbour_term_is_that_of_the_log(fit):
     assert np.array_equal(louder.ids, tensors.ids)
 
 
+def test_popularity_among_new_items_is_corrected_only_where_all_were_learned_of(fit):
+    assert fit.model.facts.new_popularity == SMALL.new_popularity
+    new = fitted(settings=SMALL.model_copy(update={"targets": "new"})).model
+    assert new.facts.new_popularity == 1.0
+
+
 def test_without_the_neighbour_term_the_rest_is_the_same(fit):
     alone = fitted(settings=SMALL.model_copy(update={"neighbour_rank": 0})).model
     assert alone.dim == alone.width == SMALL.dim

@@ -30,7 +30,7 @@ def propose(batch: Batch, k: int, new_only: bool) -> Proposals:
 
 
 def _search(batch: Batch, some: Ints, k: int, extra: int, new_only: bool) -> Proposals:
-    scores, found = batch.sight.index.search(batch.users[some], k + extra)
+    scores, found = batch.sight.index.search(batch.asking(new_only)[some], k + extra)
     places = batch.sight.context.allowed_places
     rows = Proposals(np.repeat(some, scores.shape[1]), places[found.ravel()], scores.ravel())
     if new_only:

@@ -26,7 +26,7 @@ def columns(pool: Pool, batch: Batch) -> Iterator[Column]:
 def _logits(pool: Pool, batch: Batch, scorer: Scorer) -> Floats:
     rows = pool.rows
     values = np.full(len(rows), np.nan, np.float32)
-    best = _best(rows.shopper, rows.item, tower_scores(rows, batch), scorer.candidates)
+    best = _best(rows.shopper, rows.item, tower_scores(pool, batch), scorer.candidates)
     texts = batch.sight.context.snapshot.items["text"]
     histories = newest_texts(batch, scorer.history_items)
     shopper = rows.shopper[best]

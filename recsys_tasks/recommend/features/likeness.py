@@ -19,18 +19,19 @@ NAMES = (
 
 def columns(pool: Pool, batch: Batch) -> Iterator[Column]:
     """See NAMES."""
-    yield from _tower(pool.rows, batch)
+    yield from _tower(pool, batch)
     yield from _text(pool.rows, batch)
     yield from _neighbours(pool.rows, batch)
 
 
-def tower_scores(rows: Proposals, batch: Batch) -> Floats:
+def tower_scores(pool: Pool, batch: Batch) -> Floats:
     """(R,) the towers' score."""
-    return products(batch.users, batch.sight.items, rows.shopper, rows.item)
+    rows = pool.rows
+    return products(batch.asking(pool.new_only), batch.sight.items, rows.shopper, rows.item)
 
 
-def _tower(rows: Proposals, batch: Batch) -> Iterator[Column]:
-    sight, (own_shopper, own) = batch.sight, batch.newest
+def _tower(pool: Pool, batch: Batch) -> Iterator[Column]:
+    rows, sight, (own_shopper, own) = pool.rows, batch.sight, batch.newest
     # An own item is compared by what was learned of it alone: a unit vector, with nothing in the other columns.
     width = sight.likeness.shape[1]
     learned = np.zeros((len(own), sight.items.shape[1] - 1), np.float32)
@@ -39,7 +40,7 @@ def _tower(rows: Proposals, batch: Batch) -> Iterator[Column]:
         sight.items[:, :-1], rows.item, rows.shopper, batch.users[:, :-1], learned, own_shopper
     )
     popularity = sight.items[rows.item, -1]
-    score = np.round(to_user + popularity, 5)
+    score = np.round(to_user + popularity * batch.asking(pool.new_only)[rows.shopper, -1], 5)
     yield "tower_likeness", to_user
     yield "tower_popularity", popularity
     yield "tower_score", score
