@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, Select, Subquery, Table, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from recsys_tasks.store.coded_tables import CODED_LISTS, item_ids, tables_of_lists
-from recsys_tasks.store.tables import EARLIER_LISTS, Generation
+from recsys_tasks.store.coded_tables import CODED_LISTS, LISTS, item_ids
+from recsys_tasks.store.connect import is_postgresql
+from recsys_tasks.store.tables import FIRST_LISTS, Generation
 
 # Drawn evenly over the shoppers: the mean of so many is within two points of the mean of all.
 SHOPPERS = 2_000
@@ -42,36 +43,42 @@ def churn(session: Session, new: Generation, live: Generation) -> Churn:
 
 
 def _pairs(session: Session, new: Generation, live: Generation) -> Iterator[tuple[Items, Items]]:
-    """The items of both lists of each shopper drawn, tonight's first: codes where both have them, else ids."""
+    """The items of both lists of each shopper drawn, tonight's first: codes of one layout, else ids."""
     tonight, before = _table(session, new), _table(session, live)
-    query = _of_the_same(_drawn(tonight, new), (tonight, new), (before, live))
+    numbered = tonight is CODED_LISTS and not is_postgresql(session.connection())
+    query = _of_the_same(_drawn(tonight, new, numbered), (tonight, new), (before, live))
     pairs = session.execute(query, execution_options={"yield_per": BATCH})
-    if tonight is before or tonight is not CODED_LISTS:
+    if tonight is before:
         return ((first, second) for first, second in pairs)
-    ids = item_ids(session)
-    return (([ids[code] for code in first], second) for first, second in pairs)
+    ids = item_ids(session.connection())
+    return ((_named(first, tonight, ids), _named(second, before, ids)) for first, second in pairs)
+
+
+def _named(items: Items, lists: Table, ids: list[str]) -> Items:
+    return [ids[int(code)] for code in items] if lists is CODED_LISTS else items
 
 
 def _table(session: Session, generation: Generation) -> Table:
     """Where the lists of a generation stand: an earlier release may have loaded them."""
-    for table in tables_of_lists(session.connection()):
+    for table in LISTS:
         found = select(table.c.subject_id).where(table.c.generation_id == generation.id).limit(1)
         if session.scalar(found) is not None:
             return table
-    return EARLIER_LISTS
+    return FIRST_LISTS
 
 
-def _drawn(lists: Table, new: Generation) -> Subquery:
-    """Every n-th shopper of a generation, with the surface."""
+def _drawn(lists: Table, new: Generation, numbered: bool) -> Subquery:
+    """Every n-th shopper of a generation, with the surface; ``numbered`` where rows have the numbers they came by."""
     own = lists.c.subject_id, lists.c.surface
-    mine = select(*own, _place(lists).label("place")).where(lists.c.generation_id == new.id).subquery()
+    mine = (
+        select(*own, _place(lists, numbered).label("place")).where(lists.c.generation_id == new.id).subquery()
+    )
     every = -(-max(new.users, 1) // SHOPPERS)
     return select(mine).where(mine.c.place % every == 0).subquery()
 
 
-def _place(lists: Table) -> ColumnElement[int]:
-    """SQLite numbers the lists of a generation as they come; to number them anew takes longer than all the rest."""
-    if lists is CODED_LISTS:
+def _place(lists: Table, numbered: bool) -> ColumnElement[int]:
+    if numbered:  # as by SQLite, where to number them anew takes longer than all the rest
         return literal_column("rowid", Integer)
     return func.row_number().over(order_by=(lists.c.subject_id, lists.c.surface))
 

@@ -5,15 +5,12 @@ It is given each column in one piece, and SQLite cuts it: no list is touched one
 next shard ready meanwhile.
 """
 
-import json
 from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
 
 from recsys_tasks.errors import DataError
-from recsys_tasks.store.shards import Shard, matrix
-from recsys_tasks.store.texts import Texts
+from recsys_tasks.store.coded_lists import CodedLists, coded_lists
+from recsys_tasks.store.shards import Shard
+from recsys_tasks.store.texts import CODE, Texts, Values, as_json
 
 INSERT_LISTS = """
 INSERT INTO coded_lists (generation_id, subject_id, surface, items, scores, sources, reasons)
@@ -30,38 +27,25 @@ INSERT_ITEMS = """
 INSERT INTO coded_items (code, item_id)
 SELECT substr(:codes, i.key * 4 + 1, 4), i.value FROM json_each(:texts) i
 """
-SCORE = np.dtype(">f4")
 # As many as the view can count.
 PLACES = 65_536
-
-Values = dict[str, Any]
 
 
 def list_values(shard: Shard, generation_id: int, surface: str, words: Texts) -> Iterator[Values]:
     """What INSERT_LISTS is given for the lists of each length. Raises DataError for lists that are too long."""
-    columns = {
-        "items": shard.items.texts.codes(shard.items),
-        "scores": shard.frame["score"].to_numpy().astype(SCORE),
-        "sources": words.codes(shard.sources),
-        "reasons": words.codes(shard.reasons),
-    }
-    for rows in shard.by_length():
-        users, length = shard.frame["user_id"].gather(rows[:, 0]), rows.shape[1]
-        if length > PLACES:
-            raise DataError(f"lists: user_id {users[0]} has {length} rows; SQLite holds {PLACES} of a list")
+    for lists in coded_lists(shard, words):
+        _refuse_long(lists)
         yield {
             "generation_id": generation_id,
             "surface": surface,
-            "users": _json(users.to_list()),
-            "bytes": SCORE.itemsize * length,
-            **{name: matrix(column, rows).tobytes() for name, column in columns.items()},
+            "users": as_json(lists.users.to_list()),
+            "bytes": CODE.itemsize * lists.length,
+            **{name: column.tobytes() for name, column in lists.columns.items()},
         }
 
 
-def text_values(texts: Texts, since: int = 0) -> Values:
-    """What INSERT_TEXTS and INSERT_ITEMS are given of the texts from a place on."""
-    return {"codes": texts.codes_since(since).tobytes(), "texts": _json(texts.since(since).to_list())}
-
-
-def _json(texts: list[str]) -> str:
-    return json.dumps(texts, ensure_ascii=False)
+def _refuse_long(lists: CodedLists) -> None:
+    if lists.length > PLACES:
+        raise DataError(
+            f"lists: user_id {lists.users[0]} has {lists.length} rows; SQLite holds {PLACES} of a list"
+        )

@@ -1,7 +1,8 @@
 """
-Where SQLite keeps lists: four bytes a place for the item, its score, its source and its reason.
+Where lists are kept: four bytes a place for the item, its score, its source and its reason.
 
-An item keeps its code from night to night, so lists of two nights are compared by their codes.
+An item keeps its code from night to night, so lists of two nights are compared by their codes. PostgreSQL keeps each
+generation in a partition of its own, so that it comes and goes in one piece.
 """
 
 import json
@@ -21,16 +22,17 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
-from sqlalchemy.orm import Session
 
-from recsys_tasks.store.connect import is_postgresql
-from recsys_tasks.store.tables import EARLIER_LISTS, LISTS, NAMES, Id
+from recsys_tasks.store.tables import FIRST_LISTS, NAMES, PACKED_LISTS, Base, Id
 from recsys_tasks.store.texts import CODE
 
 # In one value: a row each would take longer to hand over than to read.
-ITEM_IDS = "SELECT json_group_array(item_id) FROM (SELECT item_id FROM coded_items ORDER BY code)"
-
-CODED = MetaData(naming_convention=NAMES)
+ITEM_IDS = {
+    "sqlite": text("SELECT json_group_array(item_id) FROM (SELECT item_id FROM coded_items ORDER BY code)"),
+    "postgresql": text(
+        "SELECT CAST(coalesce(json_agg(item_id ORDER BY code), '[]') AS text) FROM coded_items"
+    ),
+}
 
 
 class ItemCodes(TypeDecorator[list[int]]):
@@ -46,7 +48,7 @@ class ItemCodes(TypeDecorator[list[int]]):
 # The order of the key serves the lookup by shopper, with or without a surface.
 CODED_LISTS = Table(
     "coded_lists",
-    CODED,
+    Base.metadata,
     Column("generation_id", Id, primary_key=True, autoincrement=False),
     Column("subject_id", Text, primary_key=True),
     Column("surface", Text, primary_key=True),
@@ -54,22 +56,28 @@ CODED_LISTS = Table(
     Column("scores", LargeBinary, nullable=False),
     Column("sources", LargeBinary, nullable=False),
     Column("reasons", LargeBinary, nullable=False),
+    postgresql_partition_by="LIST (generation_id)",
 )
+
+# Of this release first; what earlier releases loaded is read and pruned, and nothing is added.
+LISTS = (CODED_LISTS, PACKED_LISTS, FIRST_LISTS)
 
 # Of every item that was ever in a list: what is listed again is not written again.
 CODED_ITEMS = Table(
     "coded_items",
-    CODED,
+    Base.metadata,
     Column("code", LargeBinary, primary_key=True),
     Column("item_id", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
+SQLITE_ONLY = MetaData(naming_convention=NAMES)
+
 # What two bytes say, filled by the migration: a number; and where the single-precision numbers that begin with them
 # begin, and how far they are apart.
 CODED_NUMBERS = Table(
     "coded_numbers",
-    CODED,
+    SQLITE_ONLY,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("bytes", LargeBinary, nullable=False, unique=True),
     Column("float_from", REAL),
@@ -77,12 +85,7 @@ CODED_NUMBERS = Table(
 )
 
 
-def tables_of_lists(connection: Connection) -> tuple[Table, ...]:
-    """Where lists may stand, of this release first."""
-    return (LISTS, EARLIER_LISTS) if is_postgresql(connection) else (CODED_LISTS, LISTS, EARLIER_LISTS)
-
-
-def item_ids(bind: Connection | Session) -> list[str]:
+def item_ids(connection: Connection) -> list[str]:
     """The items that have a code, in its order: 0, 1, 2, ..."""
-    ids: list[str] = json.loads(bind.execute(text(ITEM_IDS)).scalar_one())
+    ids: list[str] = json.loads(connection.execute(ITEM_IDS[connection.dialect.name]).scalar_one())
     return ids

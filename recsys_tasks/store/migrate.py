@@ -17,13 +17,13 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
-from recsys_tasks.store.coded_tables import CODED
+from recsys_tasks.store.coded_tables import SQLITE_ONLY
 from recsys_tasks.store.connect import answered, is_postgresql, writer
 from recsys_tasks.store.tables import Base
 
 log = logging.getLogger(__name__)
 
-HEAD = "0004"
+HEAD = "0005"
 VERSION_TABLE = "recsys_version"
 # Any number that nobody else in the database uses.
 MIGRATION_LOCK = 7_309_450_001
@@ -31,7 +31,7 @@ LOCK_TIMEOUT = "5s"
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    return kind != "table" or any(name in tables.tables for tables in (Base.metadata, CODED))
+    return kind != "table" or any(name in tables.tables for tables in (Base.metadata, SQLITE_ONLY))
 
 
 OPTIONS: dict[str, Any] = {

@@ -11,11 +11,11 @@ import time
 from sqlalchemy import Connection, Delete, Engine, Table, select, text
 from sqlalchemy.exc import DBAPIError
 
-from recsys_tasks.store.coded_tables import tables_of_lists
+from recsys_tasks.store.coded_tables import LISTS
 from recsys_tasks.store.connect import answered, is_postgresql, writer, writing
 from recsys_tasks.store.fill import partition
 from recsys_tasks.store.pointer import locked_pointer
-from recsys_tasks.store.tables import EARLIER_LISTS, LISTS, TEXTS, Generation, Move
+from recsys_tasks.store.tables import TEXTS, Generation, Move
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def prune(engine: Engine, keep: int) -> None:
         _drop_partitions(engine, gone)
     else:
         with writing(engine) as session:
-            for table in (TEXTS, *tables_of_lists(session.connection())):
+            for table in (TEXTS, *LISTS):
                 session.execute(_delete(table, gone))
 
 
@@ -68,7 +68,7 @@ def _drop_partitions(engine: Engine, gone: list[int]) -> None:
     outside = writer(engine).execution_options(isolation_level="AUTOCOMMIT")
     with answered(engine), outside.connect() as connection:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-        names = [partition(table, id) for table in (LISTS, EARLIER_LISTS) for id in gone]
+        names = [partition(table, id) for table in LISTS for id in gone]
         for name in connection.execute(PARTITIONS, {"names": names}).scalars().all():
             _drop_patiently(connection, name)
         # A reader of what is dropped has ended or goes on seeing its texts.

@@ -1,8 +1,8 @@
 """
 The tables of the serving database; rows of the small ones come back as these classes.
 
-The lists themselves are one row per (generation, shopper, surface): PostgreSQL keeps each generation in a partition of
-its own. Sources and reasons repeat: a list holds their codes, four bytes each, and a generation each text once.
+The lists themselves (``coded_tables``; here, as earlier releases kept them) are one row per (generation, shopper,
+surface). Sources and reasons repeat: a list holds their codes, four bytes each, and a generation each text once.
 """
 
 import json
@@ -175,8 +175,8 @@ class Metric(Base):
     high: Mapped[float | None]
 
 
-# The order of the key serves the lookup by shopper, with or without a surface.
-LISTS = Table(
+# What releases before migration 0004 (PostgreSQL: 0005) loaded.
+PACKED_LISTS = Table(
     "packed_lists",
     Base.metadata,
     Column("generation_id", Id, primary_key=True, autoincrement=False),
@@ -197,8 +197,8 @@ TEXTS = Table(
     Column("text", Text, nullable=False),
 )
 
-# What releases before migration 0003 loaded; it is read and pruned, and nothing is added.
-EARLIER_LISTS = Table(
+# What releases before migration 0003 loaded.
+FIRST_LISTS = Table(
     "recommendation_lists",
     Base.metadata,
     Column("generation_id", Id, primary_key=True, autoincrement=False),

@@ -1,6 +1,8 @@
 """Texts by numbers: a text is looked at and stored once, however many rows hold it."""
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +14,7 @@ MANY = 200_000
 CODE = np.dtype(">u4")
 
 Codes = NDArray[np.uint32]
+Values = dict[str, Any]
 
 
 class Texts:
@@ -82,3 +85,13 @@ class Coded:
     @property
     def new(self) -> pl.Series:
         return self.texts.since(self.before)
+
+
+def text_values(texts: Texts, since: int = 0) -> Values:
+    """The texts from a place on as a statement is given them: ``codes`` one after the other, ``texts`` as JSON."""
+    return {"codes": texts.codes_since(since).tobytes(), "texts": as_json(texts.since(since).to_list())}
+
+
+def as_json(texts: list[str]) -> str:
+    """In one value: a parameter each would take longer to hand over than to read."""
+    return json.dumps(texts, ensure_ascii=False)

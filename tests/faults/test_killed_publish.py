@@ -47,7 +47,7 @@ def kept(store: Store) -> set[str]:
     """Partitions of lists that are there."""
     if not is_postgresql(store.engine):
         return set()
-    found = text("SELECT relname FROM pg_class WHERE relname ~ '^packed_lists_g[0-9]+$'")
+    found = text("SELECT relname FROM pg_class WHERE relname ~ '^coded_lists_g[0-9]+$'")
     visible = f"{found.text} AND pg_table_is_visible(oid) AND relkind = 'r'"
     with store.engine.connect() as connection:
         return set(connection.execute(text(visible)).scalars())
@@ -84,7 +84,7 @@ def test_what_killed_publishes_leave_behind_the_next_one_takes_away(store, datab
     publish_again(store, 4)
     states = [generation.state for generation in store.generations()]
     assert states.count("ready") <= 2, "the live one and one to go back to"
-    ready = {f"packed_lists_g{g.id}" for g in store.generations() if g.state != "pruned"}
+    ready = {f"coded_lists_g{g.id}" for g in store.generations() if g.state != "pruned"}
     assert kept(store) <= ready
 
 

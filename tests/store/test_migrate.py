@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from recsys_tasks.store.coded_tables import CODED
+from recsys_tasks.store.coded_tables import SQLITE_ONLY
 from recsys_tasks.store.connect import engine_for, is_postgresql, make_url
 from recsys_tasks.store.migrate import (
     HEAD,
@@ -35,7 +35,7 @@ def engine(request, tmp_path, kind):
 
 
 def ours(engine):
-    return [Base.metadata] if is_postgresql(engine) else [Base.metadata, CODED]
+    return [Base.metadata] if is_postgresql(engine) else [Base.metadata, SQLITE_ONLY]
 
 
 both = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -46,7 +46,7 @@ def test_an_empty_database_gets_every_table_and_the_view(engine):
     assert needs_migration(engine)
     migrate(engine)
     assert not needs_migration(engine)
-    ours = {*Base.metadata.tables, *(() if is_postgresql(engine) else CODED.tables)}
+    ours = {*Base.metadata.tables, *(() if is_postgresql(engine) else SQLITE_ONLY.tables)}
     assert ours == set(inspect(engine).get_table_names()) - {"recsys_version"}
     assert inspect(engine).get_view_names() == ["recommendations"]
 

@@ -7,7 +7,7 @@ from sqlalchemy import inspect, select, text
 
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store import prune as pruning
-from recsys_tasks.store.coded_tables import tables_of_lists
+from recsys_tasks.store.coded_tables import CODED_LISTS
 from recsys_tasks.store.connect import is_postgresql
 from tests.store.builders import MONDAY, candidate, lists
 
@@ -20,8 +20,7 @@ def publish(store, day, **options):
 
 def stored(store):
     with store.engine.connect() as connection:
-        lists = tables_of_lists(connection)[0]
-        return set(connection.execute(select(lists.c.generation_id).distinct()).scalars())
+        return set(connection.execute(select(CODED_LISTS.c.generation_id).distinct()).scalars())
 
 
 def test_the_newest_generations_stay(store):
@@ -63,7 +62,7 @@ def test_nothing_of_a_pruned_generation_is_left(store):
         publish(store, day)
     if is_postgresql(store.engine):
         names = {name for name in inspect(store.engine).get_table_names() if "lists_g" in name}
-        assert names == {f"packed_lists_g{id}" for id in stored(store)}
+        assert names == {f"coded_lists_g{id}" for id in stored(store)}
     with store.engine.connect() as connection:
         texts = connection.execute(text("SELECT DISTINCT generation_id FROM list_texts")).scalars()
         assert set(texts) == stored(store)
@@ -77,7 +76,7 @@ def test_a_reader_is_neither_cut_off_nor_waited_for(store, monkeypatch):
     publish(store, 0)
     publish(store, 1)
     with store.engine.connect() as reader:
-        assert len(reader.execute(text("SELECT * FROM packed_lists")).all()) == 4
+        assert len(reader.execute(text("SELECT * FROM coded_lists")).all()) == 4
         third = publish(store, 2)
         assert store.live().id == third.id
         assert store.user_list("ann")

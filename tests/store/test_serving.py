@@ -83,7 +83,7 @@ def test_the_role_reads_nothing_else(public_store, reader):
             )
         ).scalars()
         names = set(tables)
-    assert {"generations", "live", "packed_lists", "list_texts", "packed_lists_g2"} <= names
+    assert {"generations", "live", "coded_lists", "coded_items", "list_texts", "coded_lists_g2"} <= names
     for name in names:
         assert "permission denied" in refused(reader, f"SELECT * FROM {name}")
 
@@ -93,7 +93,7 @@ def test_the_role_reads_nothing_else(public_store, reader):
     [
         "DELETE FROM recommendations",
         "UPDATE live SET generation_id = NULL",
-        "INSERT INTO packed_lists_g1 DEFAULT VALUES",
+        "INSERT INTO coded_lists_g1 DEFAULT VALUES",
         "DROP VIEW recommendations",
         "CREATE TABLE mine (id integer)",
         "TRUNCATE moves",

@@ -8,13 +8,14 @@ from recsys_tasks.errors import Busy
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store import churn as churning
 from recsys_tasks.store import migrate as migrating
-from recsys_tasks.store.connect import engine_for, is_postgresql, make_url, writer
+from recsys_tasks.store.coded_tables import LISTS
+from recsys_tasks.store.connect import engine_for, is_postgresql, make_url, reading, writer
 from recsys_tasks.store.migrate import HEAD, alembic_config, current_revision, migrate
 from recsys_tasks.store.store import Store
-from recsys_tasks.store.tables import EARLIER_LISTS, LISTS
+from recsys_tasks.store.tables import Generation
 from tests.store.builders import TUESDAY, WEDNESDAY, candidate, lists
 
-PREVIOUS = ("0001", "0002", "0003")
+PREVIOUS = ("0001", "0002", "0003", "0004")
 GENERATION = (
     "INSERT INTO generations (id, night, run_id, model, model_refs, top_k, rows, users, fallback_share, state, why,"
     " audit, created_at) VALUES ({id}, '2026-03-0{id}', 'run {id}', 'm', '{{}}', 2, 2, 1, 0.5, 'ready', '', '{{}}',"
@@ -29,6 +30,9 @@ PACKED = {
     "sqlite": "'[\"tea\",\"rye\"]', '[0.5,0.25]', x'0000000000000001', x'0000000200000001'",
     "postgresql": "E'\\x1ftea\\x1frye', '{0.5,0.25}', '\\x0000000000000001', '\\x0000000200000001'",
 }
+# And as SQLite has kept them since migration 0004, with a code for each item.
+CODED = "x'0000000000000001', x'3F0000003E800000', x'0000000000000001', x'0000000200000001'"
+ITEMS = ("tea", "rye")
 CODES = {"sqlite": "x'0000000{}'", "postgresql": "'\\x0000000{}'"}
 WORDS = ("repeat", "popular", "you buy it")
 # What the previous release asks, in its own columns.
@@ -86,19 +90,30 @@ def engine(request, previous, tmp_path):
 
 def _generation(connection, previous, id):
     """A generation as a previous release loads it; the first is of the oldest."""
-    packed = id > 1 and previous == "0003"
-    table = "packed_lists" if packed else "recommendation_lists"
     kind = connection.dialect.name
+    table = "recommendation_lists" if id == 1 else _newest_table(kind, previous)
     connection.execute(text(GENERATION.format(id=id)))
     if kind == "postgresql":
         connection.execute(text(f"CREATE TABLE {table}_g{id} PARTITION OF {table} FOR VALUES IN ({id})"))
         # Its numbers went up with each load.
         connection.execute(text("SELECT nextval(pg_get_serial_sequence('generations', 'id'))"))
-    columns = (PACKED if packed else ARRAYS)[kind]
+    columns = {"recommendation_lists": ARRAYS[kind], "packed_lists": PACKED[kind], "coded_lists": CODED}[
+        table
+    ]
     connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({id}, 'ann', 'for_you', {columns})")
-    for code, words in enumerate(WORDS if packed else ()):
+    for code, words in enumerate(WORDS if table != "recommendation_lists" else ()):
         values = f"{id}, {CODES[kind].format(code)}, '{words}'"
         connection.exec_driver_sql(f"INSERT INTO list_texts VALUES ({values})")
+    for code, item in enumerate(ITEMS if table == "coded_lists" else ()):
+        values = f"{CODES[kind].format(code)}, '{item}'"
+        connection.exec_driver_sql(f"INSERT OR IGNORE INTO coded_items VALUES ({values})")
+
+
+def _newest_table(kind, previous):
+    """Where a previous release puts lists."""
+    if previous < "0003":
+        return "recommendation_lists"
+    return "coded_lists" if previous == "0004" and kind == "sqlite" else "packed_lists"
 
 
 def answers(engine):
@@ -138,7 +153,7 @@ def test_lists_of_the_previous_release_can_be_gone_back_to(engine):
     assert store.publish(candidate(WEDNESDAY), [lists()]).switched
     store.prune(1)
     with engine.connect() as connection:
-        for table in (LISTS, EARLIER_LISTS):
+        for table in LISTS:
             assert not {1, 2} & set(connection.execute(select(table.c.generation_id)).scalars())
     assert [g.state for g in store.generations()] == ["pruned", "pruned", "ready", "ready"]
 
@@ -156,7 +171,21 @@ def test_lists_of_both_releases_are_compared_and_pruned(engine, monkeypatch):
         assert list(left) == [1]
         if is_postgresql(engine):
             names = {name for name in inspect(engine).get_table_names() if "lists_g" in name}
-            assert names == {"recommendation_lists_g1", "packed_lists_g3"}
+            assert names == {"recommendation_lists_g1", "coded_lists_g3"}
+
+
+def test_lists_that_the_previous_release_loads_are_compared_with_live_ones_of_this(
+    engine, previous, monkeypatch
+):
+    monkeypatch.setattr(churning, "ENOUGH", 1)
+    migrate(engine)
+    store = Store(engine)
+    live = store.publish(candidate(TUESDAY), [lists(("ann",))], StoreSettings(max_churn=1.0)).generation
+    with writer(engine).begin() as connection:
+        _generation(connection, previous, 4)
+    with reading(engine) as session:
+        found = churning.churn(session, session.get_one(Generation, 4), live)
+    assert (found.shoppers, found.share) == (1, 0.0), "both its items are in the live list"
 
 
 def test_the_previous_release_may_still_publish(engine, previous):
@@ -192,8 +221,8 @@ def test_a_downgrade_leaves_no_live_generation_without_lists(engine, previous):
         live = connection.scalar(text("SELECT generation_id FROM live"))
         state = connection.scalar(text("SELECT state FROM generations WHERE id = 3"))
         rows = connection.execute(text(READS["the view"])).all()
-    # PostgreSQL's lists have been the same since 0003.
-    kept = previous == "0003" and is_postgresql(engine)
+    # SQLite's lists have been the same since 0004.
+    kept = previous == "0004" and not is_postgresql(engine)
     assert (live, state, len(rows)) == ((3, "ready", 3) if kept else (2, "pruned", 2))
 
 
@@ -218,8 +247,6 @@ def test_a_worker_of_the_previous_release_may_still_write(engine):
 def test_a_migration_gives_up_rather_than_hold_up_readers(engine, previous, monkeypatch):
     if not is_postgresql(engine):
         pytest.skip("SQLite has one writer, and readers never wait for it")
-    if previous == "0003":
-        pytest.skip("migration 0004 changes SQLite only")
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", "100ms")
     before = answers(engine)
     with engine.connect() as reader:
