@@ -64,10 +64,11 @@ class Store:
         known_items: pl.Series | None = None,
         offered_items: pl.Series | None = None,
     ) -> Generation:
-        """Load and audit lists beside the live ones; see ``store.load``."""
-        return load_generation(
-            self.engine, candidate, lists, settings or StoreSettings(), known_items, offered_items
-        )
+        """Load and audit lists beside the live ones, alone; see ``store.load``."""
+        with publish.alone(self.engine):
+            return load_generation(
+                self.engine, candidate, lists, settings or StoreSettings(), known_items, offered_items
+            )
 
     def publish(
         self,
