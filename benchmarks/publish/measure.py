@@ -115,10 +115,11 @@ def _drop(folder: Path, name: str) -> None:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-# Its lists with their index, and its part of the texts that all generations keep in one table.
+# Its lists with their index, and its part of the texts and of the items that all generations keep in one table each.
 GENERATION_BYTES = text(
-    "SELECT (SELECT max(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'packed_lists_g%')"
-    " + pg_total_relation_size('list_texts') / count(DISTINCT generation_id) FROM list_texts"
+    "SELECT (SELECT max(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'coded_lists_g%')"
+    " + (pg_total_relation_size('list_texts') + pg_total_relation_size('coded_items'))"
+    " / count(DISTINCT generation_id) FROM list_texts"
 )
 
 

@@ -42,13 +42,14 @@ def test_what_is_inserted_row_by_row_is_what_the_view_gives():
     assert plain(pl.concat(shards(2, 10, night=1))).columns == list(COLUMNS)
 
 
-def test_the_texts_of_a_generation_count_to_its_size(fresh_postgres_url):
+@pytest.mark.parametrize("into", ["list_texts SELECT 1,", "coded_items SELECT"], ids=["texts", "items"])
+def test_what_generations_share_counts_to_their_size(fresh_postgres_url, into):
     store = store_at(fresh_postgres_url)
     publish_night(store, users=40, top_k=10, night=0)
     before = generation_megabytes(store.engine)
     with store.engine.begin() as connection:
-        many = "SELECT 1, decode('0' || to_hex(n), 'hex'), repeat('x', 200) FROM generate_series(16777216, 16782215) n"
-        connection.execute(text(f"INSERT INTO list_texts {many}"))
+        many = "decode('0' || to_hex(n), 'hex'), repeat('x', 200) FROM generate_series(16777216, 16782215) n"
+        connection.execute(text(f"INSERT INTO {into} {many}"))
     assert 1.0 < generation_megabytes(store.engine) - before < 2.0
 
 
