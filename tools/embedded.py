@@ -21,6 +21,7 @@ from rich.console import Console
 from recsys_tasks.errors import RecsysError
 from recsys_tasks.settings import load_settings, shop_file
 from recsys_tasks.store.embedded import embedded_url, stop_embedded
+from tools import airflow_tables
 from tools.airflow_env import airflow_environment
 from tools.airflow_servers import (
     AIRFLOW,
@@ -119,10 +120,13 @@ def postgres_folder(places: Places, shop: Path) -> Path:
 
 
 def migrate(environment: dict[str, str]) -> None:
-    """Airflow's tables and every pool; doing it again changes nothing."""
+    """Airflow's tables and every pool; doing it again changes nothing, and takes no time."""
+    if airflow_tables.are_made(environment, {name: slots for name, (slots, _) in POOLS.items()}):
+        return
     _quietly(environment, "db", "migrate")
     for name, (slots, description) in POOLS.items():
         _quietly(environment, "pools", "set", name, str(slots), description)
+    airflow_tables.note_made(environment)
 
 
 def _quietly(environment: dict[str, str], *arguments: str) -> None:
