@@ -59,6 +59,9 @@ class OpenedPopularity:
     score: Floats
     likeness: None = None
 
+    def prepare(self) -> None:
+        """Nothing: the score is there."""
+
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
         """The same order for everybody, less what the shopper knows."""
         places = self.context.allowed_places
@@ -109,6 +112,9 @@ class OpenedText:
             (bags.values[0], bags.items, bags.offsets), shape=(len(ids), len(context.items))
         )
         return np.asarray(weights @ self.sides.asked, dtype=np.float32)
+
+    def prepare(self) -> None:
+        """Nothing: every batch has products of its own."""
 
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
         """Shoppers without history get nothing here: the ladder fills their lists."""

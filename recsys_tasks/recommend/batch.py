@@ -26,6 +26,11 @@ class Batch:
     shoppers: Shoppers
     sight: Sight
 
+    @classmethod
+    def of(cls, shoppers: Shoppers, sight: Sight) -> "Batch":
+        """The one batch of these shoppers and this sight: lists with repeats and without share what it knows."""
+        return shoppers.views.of(sight, lambda: cls(shoppers, sight))
+
     @Lazy
     def users(self) -> Floats:
         """(B, d + 1) rows of the user tower."""

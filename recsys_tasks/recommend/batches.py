@@ -1,4 +1,10 @@
-"""Shoppers batch by batch: some batches at a time, in order, with memory that does not grow with their number."""
+"""
+Shoppers batch by batch: some batches at a time, in order, with memory that does not grow with their number.
+
+Batches are what keeps the cores busy, so a matrix product inside of one has a single thread. OpenBLAS would share even
+one shopper's product out between its own threads, and with several batches calling they mostly wait for one another
+(measured on two cores: 9 to 13 times the CPU time).
+"""
 
 import math
 import os
@@ -8,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.shoppers import Shoppers
@@ -15,7 +22,7 @@ from recsys_tasks.recommend.shoppers import Shoppers
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-# Shoppers served together, at most; where matrix products are made of whole blocks, batches are as well.
+# Shoppers served together, at most and at least: matrix products are made of whole blocks, whoever fills them.
 BATCH = 1280
 BLOCK = 256
 # Batches at a time: the work is array code, which runs beside other threads. Each holds some 300 MB.
@@ -31,15 +38,18 @@ def batches_of(context: Context, users: pl.Series) -> Iterator[Shoppers]:
 
 
 def batch_size(shoppers: int) -> int:
-    """How many of so many shoppers make a batch: whole blocks, so that no worker waits long for the last one."""
+    """How many of so many shoppers make a batch: equal shares, so that no worker waits for the last one."""
     turns = math.ceil(shoppers / (BATCH * WORKERS))
-    share = math.ceil(shoppers / max(1, turns * WORKERS))
-    return BLOCK * max(1, math.ceil(share / BLOCK))
+    return max(BLOCK, math.ceil(shoppers / max(1, turns * WORKERS)))
 
 
 def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
-    """``work`` of each part, in the order of the parts; at most WORKERS parts are under way or wait to be read."""
-    with ThreadPoolExecutor(WORKERS) as pool:
+    """
+    ``work`` of each part, in the order of the parts; at most WORKERS parts are under way or wait to be read.
+
+    Until it has been read to its end the BLAS of NumPy and SciPy has one thread, in the whole process.
+    """
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(WORKERS) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for part in parts:

@@ -1,7 +1,7 @@
 """What every model and candidate source is asked about: one shop at one instant, with its rules applied."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.neighbours import Neighbours
 from recsys_tasks.recommend.catalogue import ItemFacts
 from recsys_tasks.recommend.ladder import ladder
+from recsys_tasks.recommend.lazy import Views
 from recsys_tasks.recommend.log import Bools, Ints, Log, positions, read_log
 from recsys_tasks.recommend.popularity import Popularity
 from recsys_tasks.recommend.rules import allowed_items
@@ -30,6 +31,7 @@ class Context:
     dropped: dict[str, int]
     weights: Mapping[str, float]
     target_events: Sequence[str]
+    views: Views = field(default_factory=Views, repr=False, compare=False)
 
     @classmethod
     def open(

@@ -1,9 +1,24 @@
-"""A property that is computed once, without the lock that ``functools.cached_property`` has before Python 3.12."""
+"""What is computed once: a property without ``functools.cached_property``'s lock (before Python 3.12), and views."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
 Value = TypeVar("Value")
+
+
+class Views:
+    """What others make of an object, once for each of them (by identity), kept as long as the object."""
+
+    def __init__(self) -> None:
+        # With a view stands whose it is: while that lives, nobody else gets its identity.
+        self._kept: dict[int, tuple[object, Any]] = {}
+
+    def of(self, who: object, look: Callable[[], Value]) -> Value:
+        """``look()``, the first time that ``who`` asks."""
+        if id(who) not in self._kept:
+            self._kept[id(who)] = (who, look())
+        view: Value = self._kept[id(who)][1]
+        return view
 
 
 class Lazy(Generic[Value]):

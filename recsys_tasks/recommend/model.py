@@ -33,6 +33,9 @@ class Opened(Protocol):
     def likeness(self) -> Floats | None:
         """(n, d) unit vectors of the catalogue's items, for "because you bought"; none where it has none."""
 
+    def prepare(self) -> None:
+        """Work out what every batch asks for and many threads make faster: batches have one each."""
+
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
         """At most ``limit`` allowed items a shopper, best first; with ``new_only`` none with an own event."""
 
@@ -57,6 +60,9 @@ class PopularModel:
     def at(self, context: Context) -> "PopularModel":
         return self
 
+    def prepare(self) -> None:
+        """Nothing: orders are quickly made."""
+
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
         rows = popular.first(shoppers, limit, new_only)
         return Ranked.of(rows, popular.NAME)
@@ -71,6 +77,9 @@ class RepeatModel:
 
     def at(self, context: Context) -> "RepeatModel":
         return self
+
+    def prepare(self) -> None:
+        """Nothing: orders are quickly made."""
 
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
         rows = repeat.own(shoppers, limit, new_only)

@@ -53,8 +53,11 @@ class OpenedNight:
     def likeness(self) -> Floats:
         return self.sight.likeness
 
+    def prepare(self) -> None:
+        self.sight.prepare()
+
     def rank(self, shoppers: Shoppers, *, new_only: bool, limit: int) -> Ranked:
-        batch = Batch(shoppers, self.sight)
+        batch = Batch.of(shoppers, self.sight)
         pool = pool_of(batch, self.model.settings, new_only)
         score = self._scores(pool, batch)
         rows = best(pool.rows.shopper, pool.rows.item, score, limit)

@@ -6,10 +6,13 @@ that a single model has little left to learn about the rest.
 """
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +23,6 @@ from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.settings import RankerSettings
 
 if TYPE_CHECKING:
-    # Importing it takes seconds, since it brings scikit-learn; steps that only name a ranker do without.
     import lightgbm
 
 HEADS = ("all", "new")
@@ -85,8 +87,7 @@ class Ranker:
             raise MissingArtefact(
                 f"the ranker in {folder} reads other features than this version has: fit it anew"
             )
-        import lightgbm
-
+        lightgbm = load_lightgbm()
         files = {head: folder / f"ranker_{head}.txt" for head in facts["heads"]}
         boosters = {head: lightgbm.Booster(model_file=str(file)) for head, file in files.items()}
         return cls(boosters)
@@ -98,8 +99,7 @@ def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> "lightgb
 
     Features of the groups in ``without_features`` are blank here; no tree asks for them, so they may be filled later.
     """
-    import lightgbm
-
+    lightgbm = load_lightgbm()
     data = lightgbm.Dataset(
         _without(groups.values, settings.without_features),
         groups.labels,
@@ -127,6 +127,30 @@ def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> "lightgb
         data,
         num_boost_round=settings.trees,
     )
+
+
+def load_lightgbm() -> Any:
+    """
+    The module ``lightgbm``, as far as boosters and data sets go.
+
+    It would import scikit-learn and pandas for estimators and frames that nothing here hands it: a second or two of
+    each process that asks a ranker. Where they are loaded already it finds them.
+    """
+    with _unseen("sklearn", "pandas"):
+        return import_module("lightgbm")
+
+
+@contextmanager
+def _unseen(*modules: str) -> Iterator[None]:
+    """Whoever tries to import these modules finds none, unless they are loaded."""
+    hidden = [name for name in modules if name not in sys.modules]
+    # What Python's import system reads as: there is no such module.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _without(values: Floats, left_out: Sequence[str]) -> Floats:

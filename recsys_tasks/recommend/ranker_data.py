@@ -39,6 +39,7 @@ def both_groups(
     batch: Batch, settings: RankerSettings, taken: pl.DataFrame, seed: int
 ) -> Iterator[Groups | None]:
     """The training groups of the two heads: of all candidates, and of those that are new to the shopper."""
+    batch.sight.prepare()
     return in_order(
         lambda new_only: groups_of(batch, settings, taken, new_only=new_only, seed=seed), (False, True)
     )

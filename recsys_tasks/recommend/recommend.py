@@ -53,6 +53,7 @@ class Recommender:
         self, users: pl.Series, top_k: int, *, new_only: bool = False, explain: bool = True
     ) -> Iterator[pl.DataFrame]:
         """The same lists, a batch of shoppers a frame; shoppers in the order of their ids."""
+        self.opened.prepare()
         return in_order(
             lambda shoppers: self.serve(shoppers, top_k, new_only=new_only, explain=explain),
             batches_of(self.context, users),
@@ -97,6 +98,8 @@ def side_by_side(
     assert all(maker.context is context for maker in makers.values()), (
         "models are compared on one look at a shop"
     )
+    for maker in makers.values():
+        maker.opened.prepare()
     asked = [(name, new_only) for name in makers for new_only in (False, True)]
 
     def all_of(shoppers: Shoppers) -> list[pl.DataFrame]:

@@ -1,13 +1,13 @@
 """A batch of shoppers with what each of them did, ready to be looked up by (shopper, item)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from recsys_tasks.model.popularity import distinct
 from recsys_tasks.recommend.context import Context
-from recsys_tasks.recommend.lazy import Lazy
+from recsys_tasks.recommend.lazy import Lazy, Views
 from recsys_tasks.recommend.log import Bools, Floats, Ints
 from recsys_tasks.recommend.together import speaks_for
 
@@ -25,6 +25,7 @@ class Shoppers:
 
     context: Context
     ids: pl.Series
+    views: Views = field(default_factory=Views, repr=False, compare=False)
 
     @Lazy
     def rows(self) -> tuple[Ints, Ints]:

@@ -16,7 +16,7 @@ from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.recommend.scorer import Scorer
 from recsys_tasks.recommend.segments import Segments
 from recsys_tasks.recommend.shelves import Shelves
-from recsys_tasks.recommend.topics import TOPICS, topics_of
+from recsys_tasks.recommend.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -37,32 +37,49 @@ class Sight:
     ready_as_of: datetime | None = None
     scorer: Scorer | None = None
 
+    def prepare(self) -> None:
+        """Work out what every batch reads and is made of large matrix products."""
+        _ = self.context.neighbours, self.items, self.topic
+
     @cached_property
+    def texts(self) -> Texts:
+        return Texts.of(self.context, self.vectors)
+
+    @property
     def used(self) -> Ints:
-        """Positions of the items that can be shown or stand in a history; the others need no vector."""
-        touched = self.context.log.item
-        used = self.context.allowed.copy()
-        used[touched[touched >= 0]] = True
-        return np.flatnonzero(used)
+        return self.texts.used
 
-    @cached_property
+    @property
     def text(self) -> Floats:
-        """(used, T)"""
-        return self.vectors.of(self.context.items.gather(self.used))
+        return self.texts.text
 
-    @cached_property
+    @property
     def sides(self) -> Sides:
-        """(used, k) each: the texts as a shopper's history asks with them and as items; both ``text`` by default."""
-        if self.vectors.sides is None:
-            return Sides(self.text, self.text)
-        return self.vectors.sides_of(self.context.items.gather(self.used))
+        return self.texts.sides
 
-    @cached_property
+    @property
     def text_row(self) -> Ints:
-        """(n,) the row of ``text`` that each item has; 0 for items that are not used."""
-        rows = np.zeros(len(self.context.items), np.int64)
-        rows[self.used] = np.arange(len(self.used))
-        return rows
+        return self.texts.row
+
+    @property
+    def topic(self) -> Ints:
+        return self.texts.topic
+
+    @property
+    def group(self) -> Ints:
+        return self.texts.group
+
+    @property
+    def groups(self) -> int:
+        return self.texts.groups
+
+    @property
+    def shelves(self) -> Shelves:
+        return self.texts.shelves
+
+    @property
+    def segments(self) -> Segments:
+        return self.texts.segments
 
     @cached_property
     def text_code(self) -> tuple[list[str], Ints]:
@@ -91,30 +108,6 @@ class Sight:
         """(n, d) the learned item vectors at unit length."""
         unit: Floats = self.items[:, : self.towers.width] / self.length[:, None]
         return unit
-
-    @cached_property
-    def topic(self) -> Ints:
-        """(n,) what each item is about, by its text; topic 0 for items that are not used."""
-        topics = np.zeros(len(self.context.items), np.int64)
-        topics[self.used] = topics_of(self.text)
-        return topics
-
-    @cached_property
-    def group(self) -> Ints:
-        """(n,) the category of each item; its topic in a shop without categories."""
-        return self.context.facts.category if self.context.facts.categories > 1 else self.topic
-
-    @property
-    def groups(self) -> int:
-        return self.context.facts.categories if self.context.facts.categories > 1 else TOPICS
-
-    @cached_property
-    def shelves(self) -> Shelves:
-        return Shelves.build(self.context, self.group, self.groups)
-
-    @cached_property
-    def segments(self) -> Segments:
-        return Segments.build(self.context, self.topic)
 
     @cached_property
     def index(self) -> ItemIndex:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -141,16 +143,22 @@ def _popular(why: str) -> Champion:
 
 def _own_vectors(job: Job, towers: Artefact) -> TextVectors:
     """The vectors that towers of tonight were fitted with."""
-    return TextVectors.load(job.workspace.at(towers.manifest["inputs"]["vectors"]).path)
+    return _loaded(job.workspace.at(towers.manifest["inputs"]["vectors"]).path)
 
 
 def _vectors_of(job: Job, encoder: Artefact) -> TextVectors:
     """Tonight's catalogue under the champion's own encoder."""
     tonight = job.workspace.find("vectors", job.night)
     if tonight is not None and tonight.manifest["inputs"]["encoder"] == encoder.ref:
-        return TextVectors.load(tonight.path)
+        return _loaded(tonight.path)
     # Torch, which takes seconds to import, is needed on few nights: where the encoder has changed.
     from recsys_tasks.steps.encode_items import vectors_for
 
     items: pl.DataFrame = job.lake.catalogue(job.night.as_of)
     return vectors_for(job, encoder, items)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path) -> TextVectors:
+    """An artefact never changes, and models that read the same vectors share what follows from them alone."""
+    return TextVectors.load(folder)
