@@ -25,7 +25,6 @@ from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
 from recsys_tasks.recommend.ranker_data import both_groups, learners
 from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.champion import recommender
-from recsys_tasks.steps.fit_classifier import fit_classifier
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan, plans
 from recsys_tasks.steps.standing_ranker import (
@@ -36,7 +35,6 @@ from recsys_tasks.steps.standing_ranker import (
     settings_of,
 )
 from recsys_tasks.training.tower_data import has_positives
-from recsys_tasks.training.towers import fit_towers
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -90,6 +88,8 @@ def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
         return
     base.save(draft.path / BASE)
     if job.settings.classifier.enabled:
+        from recsys_tasks.steps.fit_classifier import fit_classifier
+
         draft.metrics.update(classifier=fit_classifier(job, plan[0].at, draft.path / CLASSIFIER))
     scorer = scorer_in(draft.path / CLASSIFIER)
     model = NightModel("base", base, text, None, job.settings.ranker, scorer=scorer)
@@ -126,6 +126,9 @@ def _base_towers(job: Job, text: TextVectors, until: datetime) -> TowerModel | N
     )
     if not has_positives(examples, settings.towers, until):
         return None
+    # Torch, which takes seconds to import, is needed on the nights that fit a ranker only.
+    from recsys_tasks.training.towers import fit_towers
+
     fit = fit_towers(snapshot, examples, text, settings.towers, settings.event_weights, until, settings.seed)
     return fit.model
 
