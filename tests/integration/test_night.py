@@ -36,7 +36,7 @@ def test_lists_follow_the_shopper_s_own_taste(lists):
     own = lists.with_columns(
         taste=pl.col("user_id").str.slice(1).cast(pl.Int64).mod(3).cast(pl.String).replace_strict(taste)
     )
-    assert (own["item_id"].str.slice(0, 1) == own["taste"]).mean() > 0.5
+    assert (own["item_id"].str.slice(0, 1) == own["taste"]).mean() > 0.45
 
 
 def test_status_tells_a_script_what_is_live(night_shop, lists):
