@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
 import polars as pl
@@ -22,11 +23,36 @@ from recsys_tasks.recommend.shoppers import Shoppers
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-# Shoppers served together, at most and at least: matrix products are made of whole blocks, whoever fills them.
+# As many shoppers are served together, at most.
 BATCH = 1280
+# As many at least, where there are so many: matrix products are made of whole blocks, whoever fills them.
 BLOCK = 256
 # Batches at a time: the work is array code, which runs beside other threads. Each holds some 300 MB.
 WORKERS = min(4, len(os.sched_getaffinity(0)))
+
+
+class OneThread:
+    """BLAS has one thread from the first that enters to the last that leaves, in whatever order they do."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), 0
+        self._limit: threadpool_limits | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._limit is None:
+                self._limit = threadpool_limits(1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._limit is not None:
+                self._limit.restore_original_limits()
+                self._limit = None
+
+
+ONE_THREAD = OneThread()
 
 
 def batches_of(context: Context, users: pl.Series) -> Iterator[Shoppers]:
@@ -43,13 +69,25 @@ def batch_size(shoppers: int) -> int:
     return max(BLOCK, math.ceil(shoppers / max(1, turns * WORKERS)))
 
 
+def forgetful(work: Callable[[Shoppers], Result]) -> Callable[[Shoppers], Result]:
+    """The same work; when a batch is done, what models kept of it goes."""
+
+    def done(shoppers: Shoppers) -> Result:
+        try:
+            return work(shoppers)
+        finally:
+            shoppers.views.forget()
+
+    return done
+
+
 def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
     """
     ``work`` of each part, in the order of the parts; at most WORKERS parts are under way or wait to be read.
 
     Until it has been read to its end the BLAS of NumPy and SciPy has one thread, in the whole process.
     """
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(WORKERS) as pool:
+    with ONE_THREAD, ThreadPoolExecutor(WORKERS) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for part in parts:

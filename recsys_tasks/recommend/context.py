@@ -11,7 +11,7 @@ from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.neighbours import Neighbours
 from recsys_tasks.recommend.catalogue import ItemFacts
 from recsys_tasks.recommend.ladder import ladder
-from recsys_tasks.recommend.lazy import Views
+from recsys_tasks.recommend.lazy import LentViews
 from recsys_tasks.recommend.log import Bools, Ints, Log, positions, read_log
 from recsys_tasks.recommend.popularity import Popularity
 from recsys_tasks.recommend.rules import allowed_items
@@ -31,7 +31,8 @@ class Context:
     dropped: dict[str, int]
     weights: Mapping[str, float]
     target_events: Sequence[str]
-    views: Views = field(default_factory=Views, repr=False, compare=False)
+    # Not of a context that is made from this one: another may allow other items.
+    views: LentViews = field(default_factory=LentViews, init=False, repr=False, compare=False)
 
     @classmethod
     def open(

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
+from weakref import WeakValueDictionary
 
 Value = TypeVar("Value")
 
 
 class Views:
-    """What others make of an object, once for each of them (by identity), kept as long as the object."""
+    """
+    What others make of an object, once for each of them (by identity), until it is told to ``forget``.
+
+    A view that holds the object makes a ring, which only a full garbage collection would find.
+    """
 
     def __init__(self) -> None:
         # With a view stands whose it is: while that lives, nobody else gets its identity.
@@ -18,6 +23,24 @@ class Views:
         if id(who) not in self._kept:
             self._kept[id(who)] = (who, look())
         view: Value = self._kept[id(who)][1]
+        return view
+
+    def forget(self) -> None:
+        """Let go of every view."""
+        self._kept.clear()
+
+
+class LentViews:
+    """The same, but a view goes with the last one that uses it; each must hold whose it is."""
+
+    def __init__(self) -> None:
+        self._lent: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+    def of(self, who: object, look: Callable[[], Value]) -> Value:
+        """``look()``, where nobody uses what ``who`` was shown before."""
+        view: Value | None = self._lent.get(id(who))
+        if view is None:
+            view = self._lent[id(who)] = look()
         return view
 
 

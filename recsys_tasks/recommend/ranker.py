@@ -134,8 +134,11 @@ def load_lightgbm() -> Any:
     The module ``lightgbm``, as far as boosters and data sets go.
 
     It would import scikit-learn and pandas for estimators and frames that nothing here hands it: a second or two of
-    each process that asks a ranker. Where they are loaded already it finds them.
+    each process that asks a ranker. Where they are loaded already it finds them; else its scikit-learn classes stay
+    missing in this process. Nothing else may import meanwhile, so no thread calls this beside another.
     """
+    if "lightgbm" in sys.modules:
+        return sys.modules["lightgbm"]
     with _unseen("sklearn", "pandas"):
         return import_module("lightgbm")
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from recsys_tasks.recommend.batches import batches_of, in_order
+from recsys_tasks.recommend.batches import batches_of, forgetful, in_order
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.fallback import guarantee
@@ -54,10 +54,11 @@ class Recommender:
     ) -> Iterator[pl.DataFrame]:
         """The same lists, a batch of shoppers a frame; shoppers in the order of their ids."""
         self.opened.prepare()
-        return in_order(
-            lambda shoppers: self.serve(shoppers, top_k, new_only=new_only, explain=explain),
-            batches_of(self.context, users),
-        )
+
+        def lists_of(shoppers: Shoppers) -> pl.DataFrame:
+            return self.serve(shoppers, top_k, new_only=new_only, explain=explain)
+
+        return in_order(forgetful(lists_of), batches_of(self.context, users))
 
     def serve(self, shoppers: Shoppers, top_k: int, *, new_only: bool, explain: bool) -> pl.DataFrame:
         """The lists of one batch."""
@@ -107,7 +108,7 @@ def side_by_side(
             makers[name].serve(shoppers, top_k, new_only=new_only, explain=False) for name, new_only in asked
         ]
 
-    parts = list(in_order(all_of, batches_of(context, users)))
+    parts = list(in_order(forgetful(all_of), batches_of(context, users)))
     return {
         key: pl.concat([part[place] for part in parts]) if parts else Recommendations.create_empty()
         for place, key in enumerate(asked)

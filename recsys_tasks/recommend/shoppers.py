@@ -25,7 +25,7 @@ class Shoppers:
 
     context: Context
     ids: pl.Series
-    views: Views = field(default_factory=Views, repr=False, compare=False)
+    views: Views = field(default_factory=Views, init=False, repr=False, compare=False)
 
     @Lazy
     def rows(self) -> tuple[Ints, Ints]:

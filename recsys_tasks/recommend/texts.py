@@ -23,7 +23,7 @@ class Texts:
 
     @classmethod
     def of(cls, context: Context, vectors: TextVectors) -> "Texts":
-        """The one look of these vectors at this context: challenger and champion often read the same."""
+        """The one look of these vectors at this context that is in use: challenger and champion often read the same."""
         return context.views.of(vectors, lambda: cls(context, vectors))
 
     @cached_property

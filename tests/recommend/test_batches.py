@@ -80,3 +80,17 @@ def test_a_matrix_product_in_a_batch_has_one_thread_and_has_its_own_again_behind
     with threadpool_limits(2, user_api="blas"):
         assert list(in_order(threads, range(2))) == [{1}, {1}]
         assert threads() == {2}
+
+
+def test_blas_has_its_threads_again_whoever_is_done_first():
+    def threads():
+        pools = (one for one in threadpool_info() if one.get("threading_layer") == "pthreads")
+        return {one["num_threads"] for one in pools}
+
+    with threadpool_limits(2, user_api="blas"):
+        first, second = (in_order(lambda part: part, range(4)) for _ in range(2))
+        next(first), next(second)
+        list(first)
+        assert threads() == {1}, "the second still runs"
+        list(second)
+        assert threads() == {2}
