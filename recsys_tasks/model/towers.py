@@ -20,7 +20,7 @@ that a night's later steps need no torch.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +91,11 @@ class TowerModel:
         if stored.get("format") != FORMAT:
             raise MissingArtefact(
                 f"the towers in {folder} have format {stored.get('format')}, this release reads {FORMAT}"
+            )
+        unknown = sorted(stored.keys() - {fact.name for fact in fields(TowerFacts)})
+        if unknown:
+            raise MissingArtefact(
+                f"the towers in {folder} were written by a newer release: this one knows no {', '.join(unknown)}"
             )
         return TowerFacts(**stored)
 

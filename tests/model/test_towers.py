@@ -202,6 +202,15 @@ def test_towers_of_another_format_are_not_read_with_a_meaning_they_never_had(tmp
         TowerModel.load(tmp_path)
 
 
+def test_towers_of_a_newer_release_are_refused_by_name(tmp_path):
+    """A release was rolled back, and what it fitted is still there."""
+    towers().save(tmp_path)
+    facts = json.loads((tmp_path / FACTS).read_text())
+    (tmp_path / FACTS).write_text(json.dumps(facts | {"moon": 1}))
+    with pytest.raises(MissingArtefact, match="written by a newer release: this one knows no moon"):
+        TowerModel.load(tmp_path)
+
+
 def test_towers_of_before_popularity_had_a_weight_among_new_items_keep_their_meaning(tmp_path):
     towers().save(tmp_path)
     facts = json.loads((tmp_path / FACTS).read_text())

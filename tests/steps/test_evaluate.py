@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import polars as pl
@@ -56,10 +56,7 @@ def test_a_second_run_reuses_it(job):
 
 
 def test_the_champion_joins_the_table_with_its_own_artefacts(job):
-    refs = {name: job.workspace.need(name, NIGHT).ref for name in ("towers", "ranker", "vectors")}
-    encoder = job.workspace.need("vectors", NIGHT).manifest["inputs"]["encoder"]
-    place(job, encoder)
-    record(job, {**refs, "encoder": encoder})
+    crown(job)
     facts = run(job)
     assert systems(facts) == ["challenger", "champion", "popular_7_days", "repeat_purchase"]
     ahead = facts["slices"]["all"][1]["ahead_ndcg@10"]
@@ -68,10 +65,7 @@ def test_the_champion_joins_the_table_with_its_own_artefacts(job):
 
 def test_a_champion_that_saw_the_window_is_not_compared_but_may_make_lists(job):
     """gate.days was raised since: days that were trained on are now the gate's."""
-    refs = {name: job.workspace.need(name, NIGHT).ref for name in ("towers", "ranker", "vectors")}
-    encoder = job.workspace.need("vectors", NIGHT).manifest["inputs"]["encoder"]
-    place(job, encoder)
-    record(job, {**refs, "encoder": encoder})
+    crown(job)
     assert champion(job).is_blind
     rival = champion(replace(job, night=replace(NIGHT, gate_days=9)))
     assert (rival.is_popular, rival.is_blind) == (False, False)
@@ -80,14 +74,20 @@ def test_a_champion_that_saw_the_window_is_not_compared_but_may_make_lists(job):
 
 
 def test_towers_of_another_format_make_the_champion_step_aside(job, monkeypatch):
-    refs = {name: job.workspace.need(name, NIGHT).ref for name in ("towers", "ranker", "vectors")}
-    encoder = job.workspace.need("vectors", NIGHT).manifest["inputs"]["encoder"]
-    place(job, encoder)
-    record(job, {**refs, "encoder": encoder})
+    crown(job)
     monkeypatch.setattr(towers, "FORMAT", 99)
     rival = champion(job)
     assert rival.is_popular
     assert "this release reads 99" in rival.why
+
+
+def test_towers_of_a_newer_release_make_the_champion_step_aside(job, monkeypatch):
+    crown(job)
+    fewer = fields(towers.TowerFacts)[1:]
+    monkeypatch.setattr(towers, "fields", lambda _: fewer)
+    rival = champion(job)
+    assert rival.is_popular
+    assert "written by a newer release" in rival.why
 
 
 def test_a_champion_whose_artefacts_are_gone_gives_way_to_popularity(job):
@@ -98,6 +98,14 @@ def test_a_champion_whose_artefacts_are_gone_gives_way_to_popularity(job):
     facts = run(job)
     assert facts["champion"]["is_popular"]
     assert "cannot be used" in facts["champion"]["why"]
+
+
+def crown(job):
+    """Make tonight's artefacts the champion's."""
+    refs = {name: job.workspace.need(name, NIGHT).ref for name in ("towers", "ranker", "vectors")}
+    encoder = job.workspace.need("vectors", NIGHT).manifest["inputs"]["encoder"]
+    place(job, encoder)
+    record(job, {**refs, "encoder": encoder})
 
 
 def record(job, refs):
