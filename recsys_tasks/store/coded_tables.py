@@ -23,14 +23,20 @@ from sqlalchemy import (
     text,
 )
 
+from recsys_tasks.errors import DataError
 from recsys_tasks.store.tables import FIRST_LISTS, NAMES, PACKED_LISTS, Base, Id
 from recsys_tasks.store.texts import CODE
 
-# In one value: a row each would take longer to hand over than to read.
+# In one value: a row each would take longer to hand over than to read. With the last code, in one statement: two could
+# see two states of the table.
 ITEM_IDS = {
-    "sqlite": text("SELECT json_group_array(item_id) FROM (SELECT item_id FROM coded_items ORDER BY code)"),
+    "sqlite": text(
+        "SELECT json_group_array(item_id), (SELECT code FROM coded_items ORDER BY code DESC LIMIT 1)"
+        " FROM (SELECT item_id FROM coded_items ORDER BY code)"
+    ),
     "postgresql": text(
-        "SELECT CAST(coalesce(json_agg(item_id ORDER BY code), '[]') AS text) FROM coded_items"
+        "SELECT CAST(coalesce(json_agg(item_id ORDER BY code), '[]') AS text),"
+        " (SELECT code FROM coded_items ORDER BY code DESC LIMIT 1) FROM coded_items"
     ),
 }
 
@@ -86,6 +92,17 @@ CODED_NUMBERS = Table(
 
 
 def item_ids(connection: Connection) -> list[str]:
-    """The items that have a code, in its order: 0, 1, 2, ..."""
-    ids: list[str] = json.loads(connection.execute(ITEM_IDS[connection.dialect.name]).scalar_one())
+    """
+    The items that have a code, in its order: 0, 1, 2, ...
+
+    Raises DataError where codes are missing between them: an item's place would be another item's code.
+    """
+    found, last = connection.execute(ITEM_IDS[connection.dialect.name]).one()
+    ids: list[str] = json.loads(found)
+    codes = 0 if last is None else int(np.frombuffer(last, CODE)[0]) + 1
+    if len(ids) != codes:
+        raise DataError(
+            f"the table coded_items holds {len(ids)} items for {codes} codes: restore it from a backup; "
+            "the live lists were not touched"
+        )
     return ids

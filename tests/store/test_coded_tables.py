@@ -3,11 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from recsys_tasks.errors import DataError, PublishRefused
 from recsys_tasks.settings import StoreSettings
-from recsys_tasks.store.coded_tables import CODED_LISTS, item_ids
+from recsys_tasks.store.coded_tables import CODED_ITEMS, CODED_LISTS, item_ids
 from tests.store.builders import MONDAY, TUESDAY, WEDNESDAY, candidate, lists
 
 ANY_CHURN = StoreSettings(max_churn=1.0)
@@ -45,6 +45,17 @@ def test_a_shopper_with_two_lists_leaves_no_item(store):
     with pytest.raises(PublishRefused):
         store.load_generation(candidate(), [lists(("ann",)), lists(("ann",), ("oat",))])
     assert items_of(store) == []
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_no_lists_are_loaded_where_an_item_lost_its_code(store, lost):
+    """As after a partial restore: each later item would be listed under the code of another."""
+    store.publish(candidate(MONDAY), [lists()])
+    with store.engine.begin() as connection:
+        connection.execute(delete(CODED_ITEMS).where(CODED_ITEMS.c.code == lost.to_bytes(4, "big")))
+    with pytest.raises(DataError, match="holds 2 items for 3 codes: restore it from a backup"):
+        store.publish(candidate(TUESDAY), [lists(items=("oat", "rye", "tea"))], ANY_CHURN)
+    assert [generation.night for generation in store.generations()] == [MONDAY]
 
 
 def test_both_databases_keep_the_same_bytes(store):
