@@ -11,14 +11,16 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
+import psycopg
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from recsys_tasks.errors import PublishRefused
+from recsys_tasks.errors import Busy, PublishRefused, RecsysError
 from recsys_tasks.settings import StoreSettings
 from recsys_tasks.store.audit import MEASURE, fault, measure_of
+from recsys_tasks.store.coded_tables import CODED_ITEMS
 from recsys_tasks.store.connect import writing
 from recsys_tasks.store.figures import Figures, Offer
 from recsys_tasks.store.fill import Filling, fill
@@ -68,12 +70,26 @@ def load_generation(
             _judge(generation, figures, settings)
             measure = measure_of(settings, known_items, offered_items)
             generation.audit = {**generation.audit, MEASURE: measure}
-    except (IntegrityError, UniqueViolation, sqlite3.IntegrityError):
-        raise PublishRefused(
-            f"lists of night {candidate.night}: a shopper has two lists; nothing was loaded; "
-            "run the night again from recommend"
-        ) from None
+    except (IntegrityError, UniqueViolation, sqlite3.IntegrityError) as error:
+        raise _explained(error, candidate.night) from None
     return generation
+
+
+def _explained(error: Exception, night: date) -> RecsysError:
+    """What a key that was there already means."""
+    cause = error.orig if isinstance(error, IntegrityError) else error
+    if isinstance(cause, psycopg.Error):
+        given_already = cause.diag.constraint_name == CODED_ITEMS.primary_key.name
+    else:
+        given_already = CODED_ITEMS.name in str(cause)
+    if given_already:
+        return Busy(
+            f"lists of night {night}: another run loaded lists meanwhile; nothing was loaded; publish again"
+        )
+    return PublishRefused(
+        f"lists of night {night}: a shopper has two lists; nothing was loaded; "
+        "run the night again from recommend"
+    )
 
 
 def _new_row(session: Session, candidate: Candidate) -> Generation:

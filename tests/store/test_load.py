@@ -5,15 +5,16 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
-from recsys_tasks.errors import DataError, PublishRefused
+from recsys_tasks.errors import Busy, DataError, PublishRefused
 from recsys_tasks.settings import StoreSettings
+from recsys_tasks.store import fill
 from recsys_tasks.store import texts as coding
-from recsys_tasks.store.coded_tables import CODED_LISTS
+from recsys_tasks.store.coded_tables import CODED_ITEMS, CODED_LISTS, item_ids
 from recsys_tasks.store.connect import is_postgresql
 from recsys_tasks.store.tables import TEXTS, Live
-from tests.store.builders import TYPES, candidate, lists
+from tests.store.builders import MONDAY, TUESDAY, TYPES, candidate, lists
 
 ODD_IDS = [
     "o'brien",
@@ -47,6 +48,16 @@ def test_odd_ids_come_back_as_they_were(store, odd):
     mine = store.user_list(odd)
     assert [row.item_id for row in mine] == [odd, "milk", "rye"]
     assert mine[0].reason == f"you bought {odd} before"
+
+
+def test_odd_ids_come_back_in_one_list_and_night_after_night(store):
+    """What JSON, SQL or a separator would change; composed and decomposed letters are two ids."""
+    odd = ["", "\x01", "\x1f", "'", '"', "\\", '\\"', "\\u0041", "A", "\u2028", "🥖", "\xe9", "e\u0301"]
+    for night, items in ((MONDAY, odd), (TUESDAY, odd[::-1])):
+        shards = [lists((user,), items) for user in odd]
+        assert store.publish(candidate(night), shards).switched
+        found = {user: [row.item_id for row in store.user_list(user)] for user in odd}
+        assert found == dict.fromkeys(odd, items)
 
 
 def test_texts_of_any_length_come_back(store):
@@ -167,6 +178,25 @@ def test_a_shopper_in_two_shards_is_refused(store):
     with pytest.raises(PublishRefused, match="two lists"):
         store.load_generation(candidate(), [lists(("ann",)), lists(("ann",))])
     assert (rows_of(store), store.generations()) == ([], [])
+
+
+def test_a_code_that_another_run_has_given_meanwhile_is_no_second_list(store, monkeypatch):
+    def read_and_overtaken(connection):
+        found = item_ids(connection)
+        # SQLite lets nobody else write meanwhile; what its key says is the same.
+        other = store.engine.connect() if is_postgresql(store.engine) else connection
+        other.execute(insert(CODED_ITEMS).values(code=len(found).to_bytes(4, "big"), item_id="fig"))
+        if other is not connection:
+            other.commit()
+            other.close()
+        return found
+
+    monkeypatch.setattr(fill, "item_ids", read_and_overtaken)
+    with pytest.raises(Busy, match="another run loaded lists meanwhile; nothing was loaded; publish again"):
+        store.load_generation(candidate(), [lists()])
+    assert (rows_of(store), store.generations()) == ([], [])
+    monkeypatch.undo()
+    assert store.publish(candidate(), [lists()]).switched
 
 
 def test_lists_with_a_fault_are_kept_for_inspection(store):

@@ -289,7 +289,7 @@ def test_a_second_publisher_waits_or_says_so(store, monkeypatch):
     monkeypatch.setattr(publishing, "WAIT_SECONDS", 0.0)
     with alone(store.engine), pytest.raises(Busy, match="another run is publishing"):
         store.publish(candidate(), [lists()])
-    # Two loads at once would give one code to two items.
+    # Two loads at once would give their new items the same codes: the later one would fail.
     with alone(store.engine), pytest.raises(Busy, match="another run is publishing"):
         store.load_generation(candidate(), [lists()])
     assert store.publish(candidate(), [lists()]).switched
