@@ -16,6 +16,10 @@ SERVERS = {
 }
 
 
+class NotStarted(RecsysError):
+    """The servers did not come up; the message ends with their log, or says what to do."""
+
+
 class HalfDown(RecsysError):
     """Some of the servers have ended while others run."""
 

@@ -11,8 +11,10 @@ from importlib.metadata import version
 import psycopg
 from psycopg import sql
 
+from tools.airflow_servers import NotStarted
+
 FOUND = """
-    SELECT version_num, obj_description('alembic_version'::regclass) FROM alembic_version
+    SELECT version_num, obj_description('alembic_version'::regclass, 'pg_class') FROM alembic_version
 """
 
 
@@ -29,10 +31,16 @@ def are_made(environment: Mapping[str, str], pools: Mapping[str, int]) -> bool:
 
 
 def note_made(environment: Mapping[str, str]) -> None:
-    """Keep in the database that its tables are this Airflow's."""
+    """Keep in the database that its tables are this Airflow's; raises NotStarted where they are of no one revision."""
     with _connected(environment) as connection:
-        ((revision, _),) = connection.execute(FOUND).fetchall()
-        words = sql.Literal(_words(revision))
+        revisions = [revision for revision, _ in connection.execute(FOUND).fetchall()]
+        if len(revisions) != 1:
+            raise NotStarted(
+                f"Airflow's tables are of {len(revisions)} revisions ({', '.join(revisions)}) after "
+                "`airflow db migrate`, not of one: restore its database from a backup, or leave the newest alone in "
+                "its table alembic_version; then start again"
+            )
+        words = sql.Literal(_words(revisions[0]))
         connection.execute(sql.SQL("COMMENT ON TABLE alembic_version IS {}").format(words))
 
 

@@ -25,6 +25,7 @@ from tools import airflow_tables
 from tools.airflow_env import airflow_environment
 from tools.airflow_servers import (
     AIRFLOW,
+    NotStarted,
     ended,
     logs_of,
     require_whole,
@@ -42,10 +43,6 @@ START_SECONDS = 180
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(highlight=False)
-
-
-class NotStarted(RecsysError):
-    """The servers did not come up; the message ends with their log."""
 
 
 class AlreadyUp(RecsysError):

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tools import airflow_tables, embedded
+from tools import airflow_servers, airflow_tables, embedded
 
 MADE = """
     CREATE TABLE alembic_version (version_num text);
@@ -67,6 +67,20 @@ def test_what_somebody_changed_is_made_again(asked, database, monkeypatch, chang
     database.execute(change)
     monkeypatch.setattr(airflow_tables, "note_made", lambda environment: None)
     assert asked() == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param("DELETE FROM alembic_version", r"0 revisions", id="none"),
+        pytest.param("INSERT INTO alembic_version VALUES ('b1')", r"2 revisions \(a1, b1\)", id="two heads"),
+    ],
+)
+def test_tables_of_no_one_revision_are_told_with_what_to_do(asked, database, change, why):
+    asked()
+    database.execute(change)
+    with pytest.raises(airflow_servers.NotStarted, match=rf"{why}.*alembic_version.*start again"):
+        asked()
 
 
 def test_another_release_makes_its_own(asked, monkeypatch):
