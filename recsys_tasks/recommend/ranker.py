@@ -18,7 +18,7 @@ import numpy as np
 
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.files import write_whole
-from recsys_tasks.recommend.features import NAMES
+from recsys_tasks.recommend.features import MEANING, NAMES
 from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.settings import RankerSettings
 
@@ -76,21 +76,36 @@ class Ranker:
         folder.mkdir(parents=True, exist_ok=True)
         for head, booster in self.boosters.items():
             write_whole(folder / f"ranker_{head}.txt", booster.model_to_string())
-        facts = {"names": NAMES, "heads": sorted(self.boosters), "importance": self.importance()}
+        facts = {
+            "names": NAMES,
+            "meaning": MEANING,
+            "heads": sorted(self.boosters),
+            "importance": self.importance(),
+        }
         write_whole(folder / FEATURES, json.dumps(facts, indent=2))
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
-        """Raises MissingArtefact where it was fitted over other features than this code computes."""
-        facts = json.loads((folder / FEATURES).read_text(encoding="utf-8"))
-        if facts["names"] != list(NAMES):
-            raise MissingArtefact(
-                f"the ranker in {folder} reads other features than this version has: fit it anew"
-            )
+        """Read it back; raises as ``facts_in``."""
+        facts = cls.facts_in(folder)
         lightgbm = load_lightgbm()
         files = {head: folder / f"ranker_{head}.txt" for head in facts["heads"]}
         boosters = {head: lightgbm.Booster(model_file=str(file)) for head, file in files.items()}
         return cls(boosters)
+
+    @staticmethod
+    def facts_in(folder: Path) -> dict[str, Any]:
+        """What a stored ranker says of itself; raises MissingArtefact where this code computes other features."""
+        facts: dict[str, Any] = json.loads((folder / FEATURES).read_text(encoding="utf-8"))
+        if facts["names"] != list(NAMES):
+            raise MissingArtefact(
+                f"the ranker in {folder} reads other features than this version has: fit it anew"
+            )
+        if facts.get("meaning") != MEANING:
+            raise MissingArtefact(
+                f"the ranker in {folder} reads features that mean something else in this version: fit it anew"
+            )
+        return facts
 
 
 def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> "lightgbm.Booster":

@@ -15,7 +15,6 @@ from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.context import Context
-from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.model import Model, PopularModel
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import Ranker
@@ -132,8 +131,8 @@ def _usable_parts(job: Job, refs: Mapping[str, Any]) -> list[Artefact]:
         raise MissingArtefact(f"its record names no {', '.join(missing)}")
     encoder, towers, ranker = (job.workspace.at(refs[name]) for name in ("encoder", "towers", "ranker"))
     TowerModel.facts_in(towers.path)
-    if ranker.metrics["fitted"] and ranker.metrics["features"] != list(NAMES):
-        raise MissingArtefact("its ranker reads other features than this version has")
+    if ranker.metrics["fitted"]:
+        Ranker.facts_in(ranker.path)
     return [encoder, towers, ranker]
 
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,22 @@ def test_a_ranker_over_other_features_is_refused(ranker, tmp_path, monkeypatch):
     ranker.save(tmp_path)
     monkeypatch.setattr(module, "NAMES", NAMES[1:])
     with pytest.raises(MissingArtefact, match="fit it anew"):
+        Ranker.load(tmp_path)
+
+
+def test_a_ranker_over_features_that_meant_something_else_is_refused(ranker, tmp_path, monkeypatch):
+    ranker.save(tmp_path)
+    monkeypatch.setattr(module, "MEANING", 99)
+    with pytest.raises(MissingArtefact, match="mean something else in this version: fit it anew"):
+        Ranker.load(tmp_path)
+
+
+def test_a_ranker_of_before_features_had_a_number_is_refused(ranker, tmp_path):
+    ranker.save(tmp_path)
+    facts = json.loads((tmp_path / FEATURES).read_text())
+    del facts["meaning"]
+    (tmp_path / FEATURES).write_text(json.dumps(facts))
+    with pytest.raises(MissingArtefact, match="mean something else"):
         Ranker.load(tmp_path)
 
 

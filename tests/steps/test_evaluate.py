@@ -7,6 +7,7 @@ import pytest
 
 from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.model import towers
+from recsys_tasks.recommend import ranker
 from recsys_tasks.steps.champion import champion
 from recsys_tasks.steps.evaluate import facts_of, run
 from tests.pairs.night import NIGHT
@@ -79,6 +80,19 @@ def test_towers_of_another_format_make_the_champion_step_aside(job, monkeypatch)
     rival = champion(job)
     assert rival.is_popular
     assert "this release reads 99" in rival.why
+
+
+@pytest.mark.parametrize(
+    ("what", "now", "why"),
+    [("MEANING", 99, "mean something else"), ("NAMES", ("moon",), "reads other features")],
+)
+def test_a_ranker_over_other_features_makes_the_champion_step_aside(job, monkeypatch, what, now, why):
+    crown(job)
+    assert not champion(job).is_popular
+    monkeypatch.setattr(ranker, what, now)
+    rival = champion(job)
+    assert rival.is_popular
+    assert why in rival.why
 
 
 def test_towers_of_a_newer_release_make_the_champion_step_aside(job, monkeypatch):

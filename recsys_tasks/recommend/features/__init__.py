@@ -11,6 +11,9 @@ from recsys_tasks.recommend.pool import Pool
 PARTS = (likeness, sources, habits, price, catalogue, classifier)
 # What the ranker reads, in order; another order or set is another ranker.
 NAMES: tuple[str, ...] = tuple(name for part in PARTS for name in part.NAMES)
+# Raise it whenever a feature of the same name would hold something else: a ranker of an earlier night (the champion)
+# must not read what it was not fitted on.
+MEANING = 1
 # A feature belongs to the group that its name begins with; each can be left out by a setting.
 GROUPS = tuple(dict.fromkeys(name.partition("_")[0] for name in NAMES))
 
