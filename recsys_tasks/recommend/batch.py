@@ -41,8 +41,8 @@ class Batch:
             pl.concat([ids, nobody]),
             context.snapshot.events,
             context.snapshot.as_of,
-            context.items.gather(self.sight.used),
-            self.sight.text,
+            context.items.gather(self.sight.texts.used),
+            self.sight.texts.text,
         )
         return rows[: len(ids)]
 
@@ -57,19 +57,19 @@ class Batch:
     @Lazy
     def taste(self) -> Floats:
         """(B, T) the decayed mean of the text vectors of what each shopper touched, at unit length."""
-        return self._decayed(self.sight.text)
+        return self._decayed(self.sight.texts.text)
 
     @Lazy
     def query(self) -> Floats:
-        """(B, k) the same mean of what those texts ask with: it meets ``sight.sides.offered``."""
-        asked = self.sight.sides.asked
-        return self.taste if asked is self.sight.text else self._decayed(asked)
+        """(B, k) the same mean of what those texts ask with: it meets ``sight.texts.sides.offered``."""
+        texts = self.sight.texts
+        return self.taste if texts.sides.asked is texts.text else self._decayed(texts.sides.asked)
 
     def _decayed(self, vectors: Floats) -> Floats:
-        log, (places, rows) = self.sight.context.log, self.shoppers.usable
+        log, texts, (places, rows) = self.sight.context.log, self.sight.texts, self.shoppers.usable
         weight = log.weight[rows] * np.exp2(-log.age[rows] / TASTE_HALF_LIFE)
-        columns = self.sight.text_row[log.item[rows]]
-        shape = (len(self.shoppers.ids), len(self.sight.used))
+        columns = texts.row[log.item[rows]]
+        shape = (len(self.shoppers.ids), len(texts.used))
         mean = csr_matrix((weight.astype(np.float32), (places, columns)), shape) @ vectors
         unit: Floats = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
         return unit.astype(np.float32)
@@ -90,4 +90,4 @@ class Batch:
     @Lazy
     def group_habits(self) -> Habits:
         """The shoppers' purchases by category (by topic in a shop without categories)."""
-        return Habits.of(self.shoppers, self.sight.group, self.sight.groups)
+        return Habits.of(self.shoppers, self.sight.texts.group, self.sight.texts.groups)

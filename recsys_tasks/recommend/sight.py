@@ -8,14 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from recsys_tasks.index.index import ItemIndex
-from recsys_tasks.model.similarity import Sides
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.recommend.scorer import Scorer
-from recsys_tasks.recommend.segments import Segments
-from recsys_tasks.recommend.shelves import Shelves
 from recsys_tasks.recommend.texts import Texts
 
 log = logging.getLogger(__name__)
@@ -39,47 +36,11 @@ class Sight:
 
     def prepare(self) -> None:
         """Work out what every batch reads and is made of large matrix products."""
-        _ = self.context.neighbours, self.items, self.topic
+        _ = self.context.neighbours, self.items, self.texts.topic
 
     @cached_property
     def texts(self) -> Texts:
         return Texts.of(self.context, self.vectors)
-
-    @property
-    def used(self) -> Ints:
-        return self.texts.used
-
-    @property
-    def text(self) -> Floats:
-        return self.texts.text
-
-    @property
-    def sides(self) -> Sides:
-        return self.texts.sides
-
-    @property
-    def text_row(self) -> Ints:
-        return self.texts.row
-
-    @property
-    def topic(self) -> Ints:
-        return self.texts.topic
-
-    @property
-    def group(self) -> Ints:
-        return self.texts.group
-
-    @property
-    def groups(self) -> int:
-        return self.texts.groups
-
-    @property
-    def shelves(self) -> Shelves:
-        return self.texts.shelves
-
-    @property
-    def segments(self) -> Segments:
-        return self.texts.segments
 
     @cached_property
     def text_code(self) -> tuple[list[str], Ints]:
@@ -91,10 +52,11 @@ class Sight:
     def items(self) -> Floats:
         """(n, d + 1): item vectors with popularity as of the context; zeros for items that are not used."""
         snapshot = self.context.snapshot
-        ids = self.context.items.gather(self.used)
+        texts = self.texts
+        ids = self.context.items.gather(texts.used)
         popularity = self.towers.popularity(snapshot.events, snapshot.as_of, ids, snapshot.items)
         matrix = np.zeros((len(self.context.items), self.towers.dim + 1), np.float32)
-        matrix[self.used] = self.towers.item_matrix(ids, self.text, popularity)
+        matrix[texts.used] = self.towers.item_matrix(ids, texts.text, popularity)
         return matrix
 
     @cached_property

@@ -19,7 +19,7 @@ NOT_DUE = 0.3
 
 def propose(batch: Batch, k: int, new_only: bool) -> Proposals:
     """The ``k`` items with the largest (need of the category) x (share of the category's buyers)."""
-    shoppers, shelves = batch.shoppers, batch.sight.shelves
+    shoppers, shelves = batch.shoppers, batch.sight.texts.shelves
     habits = batch.group_habits
     shopper, group = np.divmod(habits.key, habits.groups)
     wanted = best(shopper, group, needs(habits), CATEGORIES)

@@ -21,11 +21,11 @@ def propose(batch: Batch, k: int, new_only: bool) -> Proposals:
 
     Zero is about what the catalogue has on average: text vectors are whitened, and other similarities centred.
     """
-    sight = batch.sight
-    places = launches(sight)
+    texts = batch.sight.texts
+    places = launches(batch.sight)
     if not len(places):
         return nothing()
-    text = np.ascontiguousarray(sight.sides.offered[sight.text_row[places]].T)
+    text = np.ascontiguousarray(texts.sides.offered[texts.row[places]].T)
     parts = []
     for first, scores in products_of(batch.query, text):
         if new_only:

@@ -14,7 +14,7 @@ SPARE = 200
 
 def propose(batch: Batch, k: int, new_only: bool) -> Proposals:
     """The ``k`` items with most buyers of 28 days among shoppers of the same segment."""
-    shoppers, segments = batch.shoppers, batch.sight.segments
+    shoppers, segments = batch.shoppers, batch.sight.texts.segments
     segment = segments.of(shoppers)
     shopper, item, place = _first(segments, segment, k + SPARE * new_only)
     if new_only:

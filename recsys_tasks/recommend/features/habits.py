@@ -24,7 +24,7 @@ def columns(pool: Pool, batch: Batch) -> Iterator[Column]:
     """See NAMES."""
     rows = pool.rows
     yield from _own(rows, batch.shoppers.own)
-    yield from _group("category", rows, batch.group_habits, batch.sight.group)
+    yield from _group("category", rows, batch.group_habits, batch.sight.texts.group)
     facts = batch.sight.context.facts
     yield from _group("brand", rows, Habits.of(batch.shoppers, facts.brand, facts.brands), facts.brand)
     yield from _shopper(rows, batch)

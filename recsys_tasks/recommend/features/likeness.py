@@ -49,8 +49,8 @@ def _tower(pool: Pool, batch: Batch) -> Iterator[Column]:
 
 
 def _text(rows: Proposals, batch: Batch) -> Iterator[Column]:
-    text, row, (own_shopper, own) = batch.sight.text, batch.sight.text_row, batch.newest
-    offered = batch.sight.sides.offered
+    texts, (own_shopper, own) = batch.sight.texts, batch.newest
+    text, row, offered = texts.text, texts.row, texts.sides.offered
     to_taste, to_own = likeness(text, row[rows.item], rows.shopper, batch.taste, text[row[own]], own_shopper)
     if offered is not text:
         # A history asks and an item is offered; the nearest own item is a likeness of two items, and stays one.

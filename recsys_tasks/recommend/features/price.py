@@ -24,7 +24,7 @@ def columns(pool: Pool, batch: Batch) -> Iterator[Column]:
     mine = price[rows.item]
     yield "price_item", mine
     yield "price_to_shopper", mine - own.mean[rows.shopper]
-    in_category = own.category_mean(rows.shopper, batch.sight.group[rows.item])
+    in_category = own.category_mean(rows.shopper, batch.sight.texts.group[rows.item])
     yield "price_to_category", mine - in_category
     yield "price_spread", (mine - in_category) / own.spread[rows.shopper]
 
@@ -53,7 +53,8 @@ class _Paid:
         item = log.item[rows]
         priced = ~np.isnan(price[item])
         item, places = item[priced], places[priced]
-        return cls(places, batch.sight.group[item], price[item], len(batch.shoppers.ids), batch.sight.groups)
+        texts = batch.sight.texts
+        return cls(places, texts.group[item], price[item], len(batch.shoppers.ids), texts.groups)
 
     def category_mean(self, shopper: Ints, group: Ints) -> Floats:
         """(R,) drawn towards the shopper's overall mean where the category has few purchases."""
