@@ -111,7 +111,7 @@ def airflow(places: Places) -> Iterator[Api]:
     try:
         if ours:
             with console.status("starting Airflow (half a minute)"):
-                embedded.up(places, SHOP)
+                ours = embedded.up(places, SHOP)
         embedded.require_shop(places, SHOP)
         yield sign_in(places)
     finally:

@@ -1,7 +1,8 @@
 """
 The embedded Airflow: one machine, one shop, nothing to install.
 
-    python -m tools.embedded up             start scheduler, dag-processor and API server; print URL and password
+    python -m tools.embedded up             start scheduler, dag-processor and API server; print URL and password.
+                                            Where they run for this shop already, only print
     python -m tools.embedded down           end what ``up`` started, and the embedded PostgreSQL
     python -m tools.embedded down --all     the same, and every embedded PostgreSQL in the checkout; reads no shop.yaml
     python -m tools.embedded airflow ...    Airflow's own command line in this set-up
@@ -46,27 +47,33 @@ console = Console(highlight=False)
 
 
 class AlreadyUp(RecsysError):
-    """The embedded Airflow runs already."""
+    """The embedded Airflow runs already, for another shop."""
 
 
-def up(places: Places, shop: Path) -> None:
-    """Start everything and wait until every DAG is there; raises AlreadyUp, NotStarted."""
+def up(places: Places, shop: Path) -> bool:
+    """
+    Start everything and wait until every DAG is there; False where it runs for this shop already.
+
+    Raises AlreadyUp where it runs for another shop, HalfDown where some of it has ended, NotStarted.
+    """
     places.create()
     with _alone(places):
         require_whole(places)
-        if running(places):
-            raise AlreadyUp(
-                f"the embedded Airflow is already up at {address(places)}; stop it with `make down`"
-            )
-        environment = environment_of(places, shop, places.port())
-        migrate(environment)
-        places.shop.write_text(str(shop), encoding="utf-8")
-        start_servers(places, environment)
+        if there := running(places):
+            require_shop(places, shop)
+        else:
+            _start(places, shop)
+    if there:
+        # Whoever started them may still be waiting for them, and is the one to stop them if they do not come.
+        _wait_for_answers(places)
+        return False
     try:
-        _wait_for_servers(places)
+        _wait_for_answers(places)
+        _wait_for_dags(places)
     except NotStarted:
         stop_servers(places)
         raise
+    return True
 
 
 def down(places: Places, shop: Path | None) -> bool:
@@ -93,7 +100,9 @@ def require_shop(places: Places, shop: Path) -> None:
     """Refuse to use servers that run for another shop."""
     served = places.served()
     if served is None or served.resolve() != shop.resolve():
-        raise AlreadyUp(f"the embedded Airflow runs for {served}; stop it with `make down` first")
+        raise AlreadyUp(
+            f"the embedded Airflow is up for {served}, not for {shop}; stop it with `make down` first"
+        )
 
 
 def current_shop(places: Places) -> Path:
@@ -132,11 +141,21 @@ def _quietly(environment: dict[str, str], *arguments: str) -> None:
         raise NotStarted(f"airflow {' '.join(arguments)} failed:\n{tail(done.stdout + done.stderr)}")
 
 
-def _wait_for_servers(places: Places) -> None:
+def _start(places: Places, shop: Path) -> None:
+    environment = environment_of(places, shop, places.port())
+    migrate(environment)
+    places.shop.write_text(str(shop), encoding="utf-8")
+    start_servers(places, environment)
+
+
+def _wait_for_answers(places: Places) -> None:
     if not wait_until(lambda: answers(address(places)) or bool(ended(places)), START_SECONDS):
         raise NotStarted(f"the servers did not answer within {START_SECONDS} s{logs_of(places)}")
     if ended(places):
         raise NotStarted(f"a server ended by itself{logs_of(places)}")
+
+
+def _wait_for_dags(places: Places) -> None:
     api = sign_in(places)
     wanted = {file.stem for file in (CHECKOUT / "dags").glob("*.py")}
     if not wait_until(lambda: wanted <= api.dag_ids() or bool(api.import_errors()), START_SECONDS):
@@ -162,10 +181,12 @@ Shop = Annotated[Path | None, typer.Option("--shop", help="shop.yaml; else RECSY
 
 @app.command("up")
 def up_command(shop: Shop = None) -> None:
-    """Start the servers and print how to open the UI."""
+    """Start the servers, where they do not run yet, and print how to open the UI."""
     places = Places()
     with console.status("starting Airflow (half a minute)"):
-        up(places, shop_file(shop))
+        started = up(places, shop_file(shop))
+    if not started:
+        console.print(f"Airflow is up already, for {places.served()}.", markup=False, soft_wrap=True)
     console.print(how_to_open(places))
     console.print("Stop it with `make down`.")
 
@@ -203,7 +224,7 @@ def main() -> None:
     try:
         app()
     except RecsysError as error:
-        console.print(str(error), markup=False)
+        console.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
 
 

@@ -68,6 +68,19 @@ def test_a_demo_beside_half_of_the_servers_says_what_to_do(tmp_path, monkeypatch
         raise AssertionError("the demo began")
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_demo_stops_the_servers_that_it_started_and_no_others(tmp_path, monkeypatch, ours):
+    stopped = []
+    monkeypatch.setattr(servers, "running", lambda file: None)
+    monkeypatch.setattr(demo.embedded, "up", lambda *_: ours)
+    monkeypatch.setattr(demo.embedded, "require_shop", lambda *_: None)
+    monkeypatch.setattr(demo.embedded, "down", lambda *_: stopped.append(True))
+    monkeypatch.setattr(demo, "sign_in", lambda places: None)
+    with demo.airflow(Places(tmp_path / "home")):
+        assert not stopped
+    assert bool(stopped) == ours
+
+
 def test_an_api_that_does_not_answer_is_one_line(tmp_path, monkeypatch, capsys):
     def refused(night, places):
         raise httpx.ConnectError("connection refused")

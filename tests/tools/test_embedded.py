@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from recsys_tasks.errors import SettingsError
 from recsys_tasks.store.embedded import embedded_url, stop_embedded
 from tests.shop import make_shop
 from tools import embedded, servers
-from tools.airflow_servers import SERVERS, HalfDown, require_whole
+from tools.airflow_servers import SERVERS, HalfDown, NotStarted, require_whole
 from tools.places import Places
 
 
@@ -80,8 +81,86 @@ def test_another_shop_is_refused_and_another_name_of_the_same_is_not(places, tmp
         embedded.require_shop(places, shop)
     places.shop.write_text(str(tmp_path / "somewhere" / ".." / "shop.yaml"))
     embedded.require_shop(places, shop)
-    with pytest.raises(embedded.AlreadyUp, match="runs for"):
+    with pytest.raises(embedded.AlreadyUp, match=r"up for .*somewhere.*make down"):
         embedded.require_shop(places, tmp_path / "other.yaml")
+
+
+@pytest.fixture
+def shop(places, run, tmp_path, monkeypatch):
+    """A shop.yaml that the servers run for, and answer."""
+    run(*SERVERS)
+    monkeypatch.setattr(embedded, "answers", lambda url: True)
+    monkeypatch.setattr(embedded, "start_servers", _never)
+    monkeypatch.setattr(embedded, "stop_servers", _never)
+    file = (
+        tmp_path / "a [small] shop, in a folder whose name is longer than a line of the screen" / "shop.yaml"
+    )
+    file.parent.mkdir()
+    file.touch()
+    places.shop.write_text(str(file))
+    return file
+
+
+def _never(*_):
+    raise AssertionError("the servers that run were touched")
+
+
+@pytest.fixture
+def make_up(places, monkeypatch, capsys):
+    """The command ``up`` for a shop: its exit code and what it printed."""
+
+    def command(shop: Path) -> tuple[int, str]:
+        monkeypatch.setattr(embedded, "Places", lambda: places)
+        monkeypatch.setattr(sys, "argv", ["embedded", "up", "--shop", str(shop)])
+        with pytest.raises(SystemExit) as ended:
+            embedded.main()
+        return ended.value.code, capsys.readouterr().out
+
+    return command
+
+
+def test_up_again_says_for_which_shop_it_is_up_and_how_to_open_it(places, shop, make_up):
+    code, printed = make_up(shop)
+    assert code == 0
+    assert printed.splitlines() == [
+        f"Airflow is up already, for {shop}.",
+        embedded.how_to_open(places),
+        "Stop it with `make down`.",
+    ]
+    assert places.password() in printed
+
+
+def test_up_for_another_shop_says_which_one_is_up(places, shop, make_up, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.touch()
+    code, printed = make_up(other)
+    assert code != 0
+    assert f"up for {shop}, not for {other}" in printed
+    assert "make down" in printed
+    assert places.password() not in printed
+    assert places.served() == shop
+
+
+def test_up_beside_servers_that_do_not_answer_leaves_them_to_whoever_started_them(places, shop, monkeypatch):
+    for name in SERVERS:
+        (places.logs / f"{name}.log").write_text(f"{name} hangs")
+    monkeypatch.setattr(embedded, "answers", lambda url: False)
+    monkeypatch.setattr(embedded, "START_SECONDS", 0)
+    with pytest.raises(NotStarted, match="api-server hangs"):
+        embedded.up(places, shop)
+
+
+def test_servers_that_have_all_ended_are_started_again_for_the_shop_asked_for(places, monkeypatch):
+    calls = []
+    for name in ("migrate", "start_servers", "_wait_for_answers", "_wait_for_dags"):
+        monkeypatch.setattr(embedded, name, lambda *_, name=name: calls.append(name))
+    monkeypatch.setattr(embedded, "environment_of", lambda *_: {})
+    places.shop.write_text("/earlier/shop.yaml")
+    for name in SERVERS:
+        places.pid_file(name).write_text('{"pid": 1, "began": 0}')
+    assert embedded.up(places, Path("/asked/for/shop.yaml"))
+    assert calls == ["migrate", "start_servers", "_wait_for_answers", "_wait_for_dags"]
+    assert places.served() == Path("/asked/for/shop.yaml")
 
 
 @pytest.fixture
