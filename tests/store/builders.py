@@ -7,8 +7,10 @@ from typing import Any
 import polars as pl
 
 from recsys_tasks.store.load import Candidate
+from recsys_tasks.store.store import Store
 
 TOP_K = 3
+OTHER = ("oat", "nut", "fig")
 MONDAY = date(2026, 3, 2)
 TUESDAY = date(2026, 3, 3)
 WEDNESDAY = date(2026, 3, 4)
@@ -38,3 +40,8 @@ def lists(
 def candidate(night: date = MONDAY, **facts: Any) -> Candidate:
     model = {"model": f"model of {night}", "model_refs": {"towers": f"towers/{night}/1"}}
     return Candidate(**{"night": night, "run_id": f"run of {night}", "top_k": TOP_K, **model, **facts})
+
+
+def live_items(store: Store) -> list[str]:
+    """What ann reads."""
+    return [row.item_id for row in store.user_list("ann")]
