@@ -31,12 +31,15 @@ def _without_source(name: str) -> Variant:
 
 
 def _without_features(group: str) -> Variant:
-    return Variant(f"no {group} features", (f'ranker.without_features=["{group}"]',), RANKER)
+    # The towers' score would still count beside the trees.
+    unheard = ("ranker.tower_weight=0",) if group == "tower" else ()
+    return Variant(f"no {group} features", (f'ranker.without_features=["{group}"]', *unheard), RANKER)
 
 
 VARIANTS: tuple[Variant, ...] = (
     *(_without_source(name) for name in CANDIDATE_SOURCES),
     *(_without_features(group) for group in get_args(FeatureGroup)),
+    Variant("the trees alone", ("ranker.tower_weight=0",), RANKER),
     Variant("no text in the towers", ("towers.text=false",)),
     Variant("no item ids", ("towers.id_dropout=1",)),
     Variant("no popularity in the score", ("towers.popularity_days=[]",)),

@@ -7,9 +7,9 @@ that a single model has little left to learn about the rest.
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HEADS = ("all", "new")
 FEATURES = "features.json"
+TOWER_SCORE = "tower_score"
 # Fixed: sums of gradients depend on how rows are shared out.
 THREADS = 2
 # Below this many rows threads cost more than they bring.
@@ -53,20 +54,27 @@ class Groups:
 
 @dataclass(frozen=True)
 class Ranker:
-    """A booster a head, over the columns of ``features.NAMES``."""
+    """
+    A booster a head, over the columns of ``features.NAMES``.
+
+    ``tower_weight``: by head, how much of the towers' score is added to the trees' own (0 where a head is not named).
+    """
 
     boosters: "dict[str, lightgbm.Booster]"
+    tower_weight: Mapping[str, float] = field(default_factory=dict)
 
     def scores(self, values: Floats, new_only: bool) -> Floats | None:
         """Higher is better, (R,); none where this head was not fitted."""
-        booster = self.boosters.get(HEADS[new_only])
+        head = HEADS[new_only]
+        booster = self.boosters.get(head)
         if booster is None:
             return None
         scores = np.empty(len(values), np.float32)
         for first in range(0, len(values), PREDICT_ROWS):
             rows = slice(first, first + PREDICT_ROWS)
             scores[rows] = booster.predict(values[rows], num_threads=_threads(len(values)))
-        return scores
+        weight = np.float32(self.tower_weight.get(head, 0))
+        return scores + weight * values[:, NAMES.index(TOWER_SCORE)] if weight else scores
 
     def importance(self) -> dict[str, dict[str, float]]:
         """Total gain of each feature, a head each, largest first."""
@@ -80,6 +88,7 @@ class Ranker:
             "names": NAMES,
             "meaning": MEANING,
             "heads": sorted(self.boosters),
+            "tower_weight": dict(self.tower_weight),
             "importance": self.importance(),
         }
         write_whole(folder / FEATURES, json.dumps(facts, indent=2))
@@ -91,7 +100,8 @@ class Ranker:
         lightgbm = load_lightgbm()
         files = {head: folder / f"ranker_{head}.txt" for head in facts["heads"]}
         boosters = {head: lightgbm.Booster(model_file=str(file)) for head, file in files.items()}
-        return cls(boosters)
+        # A ranker of before the towers' score had a weight has none: its trees alone order.
+        return cls(boosters, facts.get("tower_weight", {}))
 
     @staticmethod
     def facts_in(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt
 
 from recsys_tasks.settings.section import Section, Share
 
@@ -52,6 +52,8 @@ class RankerSettings(Section):
     """Items of the shopper's own history that compete for the list."""
     max_users: PositiveInt = 600
     """Shoppers of each cut that the ranker learns from."""
+    tower_weight: NonNegativeFloat | None = None
+    """How much the towers' score counts beside the trees; none: what serves best at the newest cut, held out."""
 
 
 class RuleSettings(Section):

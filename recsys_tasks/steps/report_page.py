@@ -132,6 +132,10 @@ def _ranker(facts: Facts) -> Iterator[str]:
         return
     heads = ", ".join(f"{name} {head['groups']:,} lists" for name, head in facts["heads"].items())
     yield f"ranker      learned from {heads}{_again(facts)}"
+    weights = {name: head.get("tower_weight", 0) for name, head in facts["heads"].items()}
+    if any(weights.values()):
+        told = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+        yield f"            with the towers' own score beside it, by a cut held out: {told}"
 
 
 def _index(facts: Facts) -> Iterator[str]:

@@ -5,7 +5,8 @@ The base towers see nothing of the ranker's days: a ranker must learn from candi
 what was taken. For the same reason the purchase classifier, where the ranker reads one, is fitted to what the base
 towers saw; it stays with the ranker. The ranker learns from cuts every other week within those days, each labelled by
 the four weeks behind it: a shopper takes few new items in a week, and shorter labels, or one cut alone, were measured
-to be worse.
+to be worse. How much the towers' own score counts beside the learned order is decided at a cut that was held out
+(``ranker_proof``).
 """
 
 import logging
@@ -27,6 +28,7 @@ from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan, plans
+from recsys_tasks.steps.ranker_proof import prove
 from recsys_tasks.steps.standing_ranker import (
     CLASSIFIER,
     classifier_base,
@@ -38,6 +40,9 @@ from recsys_tasks.training.tower_data import has_positives
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
+
+# Training groups by head and cut.
+Heads = dict[str, dict[LearningCut, Groups]]
 
 BASE = "base"
 # Fewer candidates that were taken than this teach no order.
@@ -133,19 +138,19 @@ def _base_towers(job: Job, text: TextVectors, until: datetime) -> TowerModel | N
     return fit.model
 
 
-def _groups(job: Job, model: NightModel, plan: Plan) -> dict[str, list[Groups]]:
-    """The training groups of each head."""
+def _groups(job: Job, model: NightModel, plan: Plan) -> Heads:
+    """The training groups of each head at each cut."""
     leaks = labels_in_the_window(plan, job.night.train_until)
     if leaks:
         raise LeakFound("\n".join(map(str, leaks)))
     settings, seed = job.settings.ranker, job.settings.seed
-    heads: dict[str, list[Groups]] = {head: [] for head in HEADS}
+    heads: Heads = {head: {} for head in HEADS}
     for cut in plan:
         opened = model.at(recommender(job, model, job.lake.snapshot(cut.at)).context)
         taken = _taken(job, cut)
         batch = learners(opened, taken, settings.max_users, seed)
         for head, groups in zip(HEADS, both_groups(batch, settings, taken, seed), strict=True):
-            heads[head] += [groups] if groups else []
+            heads[head] |= {cut: groups} if groups else {}
         log.info("cut %s: %d shoppers", cut.at, len(batch.shoppers.ids))
     return heads
 
@@ -155,23 +160,31 @@ def _taken(job: Job, cut: LearningCut) -> pl.DataFrame:
     return events.filter(pl.col("event_type").is_in(job.settings.target_events))
 
 
-def _fit(job: Job, heads: dict[str, list[Groups]], draft: Draft) -> None:
-    joined = {head: Groups.joined(parts) for head, parts in heads.items() if parts}
+def _fit(job: Job, heads: Heads, draft: Draft) -> None:
+    joined = {head: Groups.joined([*parts.values()]) for head, parts in heads.items() if parts}
     able = {head: groups for head, groups in joined.items() if groups.labels.sum() >= MIN_HITS}
     if not able:
         draft.metrics.update(
             fitted=False, why=f"fewer than {MIN_HITS} candidates were taken in the ranker's days"
         )
         return
-    boosters = {
-        head: fit_booster(groups, job.settings.ranker, job.settings.seed) for head, groups in able.items()
-    }
-    ranker = Ranker(boosters)
+    settings, seed = job.settings.ranker, job.settings.seed
+    proofs = {head: prove(heads[head], settings, seed, MIN_HITS) for head in able}
+    ranker = Ranker(
+        {head: fit_booster(groups, settings, seed) for head, groups in able.items()},
+        {head: proof.weight for head, proof in proofs.items()},
+    )
     ranker.save(draft.path)
     draft.metrics.update(
         fitted=True,
         heads={
-            head: {"rows": len(some.labels), "groups": len(some.sizes), "hits": int(some.labels.sum())}
+            head: {
+                "rows": len(some.labels),
+                "groups": len(some.sizes),
+                "hits": int(some.labels.sum()),
+                "tower_weight": proofs[head].weight,
+                "held_out_ndcg": {str(weight): round(ndcg, 4) for weight, ndcg in proofs[head].ndcg.items()},
+            }
             for head, some in able.items()
         },
         importance={head: dict(list(gains.items())[:10]) for head, gains in ranker.importance().items()},

@@ -75,6 +75,22 @@ def test_it_survives_saving_as_text(tmp_path):
         assert np.array_equal(before.scores(rows, new_only), after.scores(rows, new_only))
 
 
+def test_the_towers_score_counts_as_its_head_says(ranker, tmp_path):
+    rows = planted(seed=3).values
+    Ranker(ranker.boosters, {"all": 0.5, "new": 9.0}).save(tmp_path)
+    expected = ranker.scores(rows, new_only=False) + 0.5 * rows[:, NAMES.index("tower_score")]
+    assert np.allclose(Ranker.load(tmp_path).scores(rows, new_only=False), expected, atol=1e-6)
+
+
+def test_a_ranker_of_before_the_towers_had_a_weight_orders_by_its_trees(ranker, tmp_path):
+    Ranker(ranker.boosters, {"all": 0.5}).save(tmp_path)
+    facts = json.loads((tmp_path / FEATURES).read_text())
+    del facts["tower_weight"]
+    (tmp_path / FEATURES).write_text(json.dumps(facts))
+    rows = planted(seed=3).values
+    assert np.array_equal(Ranker.load(tmp_path).scores(rows, False), ranker.scores(rows, False))
+
+
 def test_a_ranker_over_other_features_is_refused(ranker, tmp_path, monkeypatch):
     ranker.save(tmp_path)
     monkeypatch.setattr(module, "NAMES", NAMES[1:])
