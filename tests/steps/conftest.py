@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from recsys_tasks.steps import encoder_training
+from recsys_tasks.training import finetune
 from tests.steps.list_night import ListJob, list_job, reopened
 
 
@@ -22,3 +24,9 @@ def job(modelled_night: Path, tmp_path_factory: pytest.TempPathFactory) -> ListJ
     folder = tmp_path_factory.mktemp("night") / "home"
     shutil.copytree(modelled_night, folder)
     return reopened(folder)
+
+
+@pytest.fixture
+def training_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders are trained here, not in a process that would load everything anew."""
+    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, nodes: finetune.main(folder))

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from recsys_tasks.calendar import Night
+from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
 from recsys_tasks.settings import EncoderSettings, ItemSourceSettings
-from recsys_tasks.steps import build_pairs
+from recsys_tasks.steps import build_pairs, finetune_encoder
+from recsys_tasks.steps.encoder_files import MODEL, REFUSED
 from tests.pairs.night import ShopSettings, SmallJob, small_job
 from tests.tiny_encoder import tiny_encoder
+
+HIGHER, SAME = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10), Slice(0.1, 0.1, 0.0, 0.0, 0.0, 10)
 
 
 @dataclass(frozen=True)
@@ -64,3 +71,21 @@ def later(job: EncoderJob, days: int, **changes: object) -> EncoderJob:
     following = replace(job, night=night, settings=replace(job.settings, encoder=encoder))
     build_pairs.run(following)
     return following
+
+
+def decide(monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> None:
+    """From now on the encoder gate says this, whatever was trained."""
+    verdict = Verdict(kept, "as the test wants it", HIGHER if kept else SAME, SAME)
+    monkeypatch.setattr(finetune_encoder.encoder_gate, "judge", lambda *_args, **_kwargs: verdict)
+
+
+def folder_of(job: EncoderJob, facts: dict[str, Any]) -> Path:
+    """The folder of the encoder that a run made or used."""
+    return job.workspace.at(facts["artefact"]).path
+
+
+def tuned_weights(job: EncoderJob) -> bytes:
+    """What training made, whether it was kept or put aside."""
+    folder = folder_of(job, finetune_encoder.run(job))
+    refused = folder / REFUSED
+    return ((refused if refused.is_dir() else folder / MODEL) / "model.safetensors").read_bytes()

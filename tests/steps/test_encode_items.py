@@ -4,24 +4,20 @@ import numpy as np
 import pytest
 
 from recsys_tasks.errors import MissingArtefact
-from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
+from recsys_tasks.evaluate.encoder_gate import Verdict
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.steps import encode_items, encoder_training, finetune_encoder
+from recsys_tasks.steps import encode_items, finetune_encoder
 from recsys_tasks.steps.encoder_files import JUDGED_BY, MODEL, SIMILARITY, WHITENING
-from recsys_tasks.training import finetune
 from recsys_tasks.workspace import MANIFEST
-from tests.steps.encoder_night import encoder_job, later
+from tests.steps.encoder_night import HIGHER, SAME, encoder_job, later
 from tests.tiny_decoder import tiny_decoder
-
-SLICE = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10)
 
 
 @pytest.fixture
-def job(tmp_path, monkeypatch):
-    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, **_: finetune.main(folder))
+def job(tmp_path, training_in_this_process):
     job = encoder_job(tmp_path)
     finetune_encoder.run(job)
     return job
@@ -66,8 +62,7 @@ def test_without_an_encoder_the_step_to_run_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("pooling", ["auto", "mean"])
-def test_a_decoder_s_vectors_are_pooled_as_they_were_trained(tmp_path, monkeypatch, pooling):
-    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, **_: finetune.main(folder))
+def test_a_decoder_s_vectors_are_pooled_as_they_were_trained(tmp_path, training_in_this_process, pooling):
     base = tiny_decoder(tmp_path / "decoder")
     job = encoder_job(tmp_path, base=str(base), pooling=pooling)
     finetune_encoder.run(job)
@@ -80,14 +75,13 @@ def test_a_decoder_s_vectors_are_pooled_as_they_were_trained(tmp_path, monkeypat
 
 
 @pytest.fixture
-def euclidean(tmp_path, monkeypatch):
+def euclidean(tmp_path, monkeypatch, training_in_this_process):
     """A job whose encoder was kept and compares by distance, and what its gate was asked about."""
-    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, **_: finetune.main(folder))
     asked_about = []
 
     def kept(_trial, _frozen, tuned, **_):
         asked_about.append(tuned)
-        return Verdict(True, "as the test wants it", SLICE, SLICE)
+        return Verdict(True, "as the test wants it", HIGHER, SAME)
 
     monkeypatch.setattr(finetune_encoder.encoder_gate, "judge", kept)
     job = encoder_job(tmp_path, objective="pairs", contrast={"similarity": "euclidean"})

@@ -10,23 +10,19 @@ import polars as pl
 import pytest
 
 from recsys_tasks.errors import TrainingFailed
-from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
 from recsys_tasks.steps import encoder_training, finetune_encoder
 from recsys_tasks.steps.encoder_files import MODEL
 from recsys_tasks.steps.finetune_encoder import run
 from recsys_tasks.steps.job import Options
-from recsys_tasks.training import finetune, job_folder
-from tests.steps.encoder_night import encoder_job, later
+from recsys_tasks.training import job_folder
+from tests.steps.encoder_night import decide, encoder_job, later
 
-SLICE = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10)
 WEEK = 7
 
 
 @pytest.fixture(autouse=True)
-def every_encoder_is_kept(monkeypatch):
-    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, nodes: finetune.main(folder))
-    verdict = Verdict(True, "as the test wants it", SLICE, SLICE)
-    monkeypatch.setattr(finetune_encoder.encoder_gate, "judge", lambda *_args, **_kwargs: verdict)
+def every_encoder_is_kept(monkeypatch, training_in_this_process):
+    decide(monkeypatch, kept=True)
 
 
 @pytest.fixture

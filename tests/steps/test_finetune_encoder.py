@@ -1,47 +1,31 @@
-from dataclasses import replace
-from datetime import datetime, timedelta
+"""What a training of the encoder makes, keeps and reports."""
+
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 import pytest
 from transformers import AutoModel, AutoTokenizer
 
-from recsys_tasks.errors import MissingArtefact, TrainingFailed
-from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
+from recsys_tasks.errors import TrainingFailed
+from recsys_tasks.evaluate.encoder_gate import Slice
 from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.model.vector_cache import VectorCache
 from recsys_tasks.model.whiten import Whitening
-from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.steps import encoder_pictures, encoder_training, finetune_encoder
 from recsys_tasks.steps.encoder_files import JUDGED_BY, MODEL, PICTURES, REFUSED, SIMILARITY, WHITENING
 from recsys_tasks.steps.encoder_vectors import caches
-from recsys_tasks.steps.finetune_encoder import encoder_for, run
-from recsys_tasks.steps.job import Options
-from recsys_tasks.training import finetune, job_folder
+from recsys_tasks.steps.finetune_encoder import run
+from recsys_tasks.training import finetune
 from recsys_tasks.training.optimisation import Optimisation
-from tests.steps.encoder_night import EncoderJob, encoder_job, later
-from tests.tiny_encoder import tiny_encoder
+from tests.steps.encoder_night import EncoderJob, decide, encoder_job, folder_of, tuned_weights
 
-HIGHER, SAME = Slice(0.1, 0.2, 0.1, 0.05, 0.15, 10), Slice(0.1, 0.1, 0.0, 0.0, 0.0, 10)
-
-
-@pytest.fixture(autouse=True)
-def training_in_this_process(monkeypatch):
-    monkeypatch.setattr(encoder_training, "launch", lambda module, folder, nodes: finetune.main(folder))
-
-
-def decide(monkeypatch, *, kept):
-    verdict = Verdict(kept, "as the test wants it", HIGHER if kept else SAME, SAME)
-    monkeypatch.setattr(finetune_encoder.encoder_gate, "judge", lambda *_args, **_kwargs: verdict)
+pytestmark = pytest.mark.usefixtures("training_in_this_process")
 
 
 @pytest.fixture
 def job(tmp_path) -> EncoderJob:
     return encoder_job(tmp_path)
-
-
-def folder_of(job, facts):
-    return job.workspace.at(facts["artefact"]).path
 
 
 def base_hash(job):
@@ -104,74 +88,8 @@ def test_events_of_the_validation_days_and_later_change_no_weight(job, tmp_path)
     rows = rows.unique(["user_id", "item_id", "occurred_at", "event_type"], maintain_order=True)
     zone = job.settings.zone
     other.lake.write_days(cut.astimezone(zone).date(), job.night.date, zone, rows, {})
-    weights = [_tuned_weights(one) for one in (job, other)]
+    weights = [tuned_weights(one) for one in (job, other)]
     assert weights[0] == weights[1]
-
-
-def _tuned_weights(job):
-    folder = folder_of(job, run(job))
-    refused = folder / REFUSED
-    return ((refused if refused.is_dir() else folder / MODEL) / "model.safetensors").read_bytes()
-
-
-def test_a_night_that_is_no_encoder_night_takes_the_newest_earlier_one(job):
-    made = run(job)
-    following = later(job, 1, every_nights=1_000_003)
-    facts = run(following)
-    assert facts["artefact"] == made["artefact"] == encoder_for(following).ref
-    assert facts["reused"]
-    assert following.workspace.find("encoder", following.night) is None
-
-
-def test_the_first_night_tunes_whatever_its_date(tmp_path):
-    job = encoder_job(tmp_path, every_nights=1_000_003)
-    assert str(job.night) in run(job)["artefact"]
-    assert encoder_for(job).night == str(job.night)
-
-
-def test_an_encoder_that_was_kept_is_where_the_next_one_starts(job, monkeypatch):
-    decide(monkeypatch, kept=True)
-    made = run(job)
-    following = later(job, 1)
-    inputs = following.workspace.at(run(following)["artefact"]).manifest["inputs"]
-    assert inputs["warm"] == made["artefact"]
-    scratch = replace(following, options=Options(start="scratch"))
-    assert scratch.workspace.at(run(scratch)["artefact"]).manifest["inputs"]["warm"] is None
-
-
-@pytest.mark.parametrize(("days_later", "warm"), [(0, True), (-1, False)])
-def test_an_encoder_that_saw_days_tonights_gate_asks_about_is_no_start(job, monkeypatch, days_later, warm):
-    decide(monkeypatch, kept=True)
-    seen_until = datetime.fromisoformat(run(job)["trained_before"])
-    monkeypatch.setattr(finetune_encoder, "gate_cut", lambda *_: seen_until + timedelta(days=days_later))
-    assert run(later(job, 1))["warm_started"] is warm
-
-
-def test_a_warm_start_that_drifts_too_far_gives_way_to_a_cold_one(job, monkeypatch):
-    decide(monkeypatch, kept=True)
-    run(job)
-    far = run(later(job, 1, max_drift=1e-9))
-    near = run(later(job, 2))
-    assert not far["warm_started"]
-    assert far["drift_of_refused_warm_start"] > 1e-9
-    assert near["warm_started"]
-    assert near["drift_of_refused_warm_start"] is None
-    assert 0 < near["drift"] < 0.5
-
-
-def test_every_so_many_nights_training_starts_from_the_base(job, monkeypatch):
-    decide(monkeypatch, kept=True)
-    run(job)
-    ordinal = later(job, 1).night.date.toordinal()
-    for nights, is_cold in ((ordinal, True), (ordinal + 1, False)):
-        following = later(job, 1, cold_start_nights=nights)
-        inputs = following.workspace.at(run(following)["artefact"]).manifest["inputs"]
-        assert (inputs["warm"] is None) == is_cold
-
-
-def test_cold_starts_fall_on_encoder_nights():
-    with pytest.raises(ValueError, match="multiple of every_nights"):
-        EncoderSettings(every_nights=7, cold_start_nights=30)
 
 
 def test_the_pictures_of_a_training_lie_beside_the_encoder(job):
@@ -180,39 +98,6 @@ def test_the_pictures_of_a_training_lie_beside_the_encoder(job):
         "loss.png": b"PNG",
         "map.png": b"PNG",
     }
-
-
-@pytest.mark.parametrize("changed", ["cold_share", "max_tokens", "pooling", "base", "seed"])
-def test_an_encoder_made_otherwise_neither_goes_on_nor_starts_the_next(job, monkeypatch, tmp_path, changed):
-    """Trained on texts that tonight holds out, it would pass tonight's encoder gate by having seen the answers."""
-    decide(monkeypatch, kept=True)
-    made = run(job)
-    other = {
-        "cold_share": {"cold_share": 0.4},
-        "max_tokens": {"max_tokens": 12},
-        "pooling": {"pooling": "last"},
-        "base": {"base": str(tiny_encoder(tmp_path / "another", seed=5))},
-        "seed": {},
-    }[changed]
-    for every_nights in (1, 1_000_003):
-        following = later(job, 1, every_nights=every_nights, **other)
-        if changed == "seed":
-            following = replace(following, settings=replace(following.settings, seed=2))
-        facts = run(following)
-        assert facts["artefact"] != made["artefact"]
-        assert following.workspace.at(facts["artefact"]).manifest["inputs"]["warm"] is None
-
-
-def test_an_encoder_that_saw_tonights_window_neither_goes_on_nor_starts_the_next(job, monkeypatch):
-    decide(monkeypatch, kept=True)
-    made = run(job)
-    assert job.workspace.at(made["artefact"]).manifest["recorded"]["train_until"] == (
-        job.night.train_until.isoformat()
-    )
-    following = later(replace(job, night=replace(job.night, gate_days=9)), 1)
-    facts = run(following)
-    assert facts["artefact"] != made["artefact"]
-    assert following.workspace.at(facts["artefact"]).manifest["inputs"]["warm"] is None
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -231,13 +116,6 @@ def test_the_cache_holds_nothing_but_the_text_encoder_s_own_vectors(job, monkeyp
     texts = job.lake.snapshot(job.night.as_of).items["text"].unique().sort().to_list()
     known = VectorCache(folder).lookup(texts)[1]
     assert {text for text, is_known in zip(texts, known, strict=True) if is_known} == encoded != set()
-
-
-def test_an_encoder_that_was_refused_is_no_start(job, monkeypatch):
-    decide(monkeypatch, kept=False)
-    run(job)
-    following = later(job, 1)
-    assert following.workspace.at(run(following)["artefact"]).manifest["inputs"]["warm"] is None
 
 
 def test_where_tuning_is_switched_off_the_whitened_base_is_the_encoder(tmp_path, monkeypatch):
@@ -273,7 +151,7 @@ def test_a_training_that_failed_goes_on_in_the_next_try_and_leaves_nothing_behin
     assert seen[:5] == [0, 1, 2, 2, 0], "the third step again, then the projection's"
     assert list(job.workspace.checkpoints.iterdir()) == []
     unbroken = encoder_job(tmp_path / "unbroken", checkpoint_steps=0)
-    assert _tuned_weights(job) == _tuned_weights(unbroken)
+    assert tuned_weights(job) == tuned_weights(unbroken)
     assert facts["artefact"].split("/")[2] == run(unbroken)["artefact"].split("/")[2]
 
 
@@ -292,28 +170,6 @@ def test_what_pairs_were_compared_by_lies_beside_a_kept_encoder(tmp_path, monkey
 
 def test_an_encoder_that_compares_by_the_cosine_says_so(job):
     assert run(job)[JUDGED_BY] == "cosine"
-
-
-def test_before_any_encoder_the_step_to_run_is_named(job):
-    with pytest.raises(MissingArtefact, match="finetune_encoder"):
-        encoder_for(job)
-
-
-def test_a_base_is_adapted_to_the_catalogue_and_an_encoder_that_goes_on_is_not(tmp_path, monkeypatch):
-    decide(monkeypatch, kept=True)
-    write, given = job_folder.write_job, []
-    monkeypatch.setattr(
-        job_folder,
-        "write_job",
-        lambda *all, **named: given.append(named["start_vectors"]) or write(*all, **named),
-    )
-    job = encoder_job(tmp_path, adapt={"steps": 2, "batch_texts": 4, "mask_share": 0.5})
-    facts = run(job)
-    assert facts["adaptation"]["steps"] == 2
-    assert given == [None], "the base's vectors are not those of the adapted base"
-    following = run(later(job, 1))
-    assert "adaptation" not in following
-    assert following["artefact"] != facts["artefact"]
 
 
 @pytest.mark.parametrize("changes", [{"lora": {"rank": 2}}, {"chunk_texts": 3}], ids=str)
