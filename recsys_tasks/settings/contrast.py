@@ -54,7 +54,7 @@ class Debiased(Biased):
 class HardNegatives(Biased):
     objective: Literal["hard_negatives"] = "hard_negatives"
     concentration: NonNegativeFloat = 1.0
-    """How much more a near negative counts; 0: all alike."""
+    """A negative weighs e^(this x similarity / temperature): near ones count more; 0: all alike."""
 
 
 class SampledSoftmax(Tempered):
@@ -72,7 +72,7 @@ class CorrectedSoftmax(Tempered):
 class Moco(Tempered):
     objective: Literal["moco"] = "moco"
     momentum: BelowOne = 0.99
-    """How slowly the copy of the encoder follows it; long trainings want it nearer to 1."""
+    """The share of itself that the slow copy of the encoder keeps at each step; long trainings want it nearer to 1."""
     queue: PositiveInt = 4096
     """Vectors of earlier steps that are kept as negatives."""
 
@@ -82,7 +82,7 @@ class Byol(Section):
     similarity: Literal["cosine", "euclidean"] = "cosine"
     """What is compared; products would have nothing that holds their vectors together."""
     momentum: BelowOne = 0.99
-    """How slowly the copy of the encoder follows it; long trainings want it nearer to 1."""
+    """The share of itself that the slow copy of the encoder keeps at each step; long trainings want it nearer to 1."""
 
 
 class Triplet(Free):
