@@ -49,13 +49,14 @@ def test_ndcg_is_that_of_the_gate():
 def test_towers_that_know_more_than_the_trees_count_more():
     """The earlier cut taught the trees something that no longer holds."""
     proof = prove({cut(0): groups(DUE), cut(28): groups(TOWER, seed=2)}, SETTINGS, 1, 10)
-    assert proof.weight == max(ranker_proof.WEIGHTS)
-    assert proof.ndcg[proof.weight] > 2 * proof.ndcg[0]
+    best = max(ranker_proof.WEIGHTS)
+    assert proof.ndcg[best] > 2 * proof.ndcg[0]
+    assert proof.weight == best / 2, "half of what the night's trees learn from was there to ask"
 
 
 def test_trees_that_know_it_all_need_no_towers():
     proof = prove({cut(0): groups(DUE, 300), cut(28): groups(DUE, seed=2)}, SETTINGS, 1, 10)
-    assert proof.weight <= 0.2
+    assert proof.weight <= 0.1
     assert proof.ndcg[0] > 2 * proof.ndcg[2]
 
 
