@@ -105,8 +105,9 @@ def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
 def _preferred(job: Job, every: Sequence[Plan]) -> Iterator[Plan]:
     """The plans in the order to be tried: the shortest with enough to learn from, then ever shorter ones."""
     *longer, young = every
-    enough = [plan for plan in longer if _size(job, plan) >= job.settings.ranker.enough_taken]
-    first = longer.index(enough[0]) if enough else len(longer) - 1
+    enough = job.settings.ranker.enough_taken
+    # Counted no further than need be: the longest plan reads more than a year of events.
+    first = next((n for n, plan in enumerate(longer) if _size(job, plan) >= enough), len(longer) - 1)
     return iter([*reversed(longer[: first + 1]), young])
 
 
