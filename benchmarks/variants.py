@@ -31,9 +31,7 @@ def _without_source(name: str) -> Variant:
 
 
 def _without_features(group: str) -> Variant:
-    # The towers' score would still count beside the trees.
-    unheard = ("ranker.tower_weight=0",) if group == "tower" else ()
-    return Variant(f"no {group} features", (f'ranker.without_features=["{group}"]', *unheard), RANKER)
+    return Variant(f"no {group} features", (f'ranker.without_features=["{group}"]',), RANKER)
 
 
 VARIANTS: tuple[Variant, ...] = (

@@ -66,6 +66,7 @@ def up(places: Places, shop: Path) -> bool:
     if there:
         # Whoever started them may still be waiting for them, and is the one to stop them if they do not come.
         _wait_for_answers(places)
+        _wait_for_dags(places)
         return False
     try:
         _wait_for_answers(places)

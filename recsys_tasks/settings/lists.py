@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt, model_validator
 
 from recsys_tasks.settings.section import Section, Share
 
@@ -53,7 +53,15 @@ class RankerSettings(Section):
     max_users: PositiveInt = 600
     """Shoppers of each cut that the ranker learns from."""
     tower_weight: NonNegativeFloat | None = None
-    """How much the towers' score counts beside the trees; none: what serves best at the newest cut, held out."""
+    """How much the towers' score counts beside the trees; none: what a cut that was held out says."""
+
+    @model_validator(mode="after")
+    def _no_score_left_out(self) -> "RankerSettings":
+        if self.tower_weight and "tower" in self.without_features:
+            raise ValueError(
+                "tower_weight adds a score that without_features leaves out: drop one of the two"
+            )
+        return self
 
 
 class RuleSettings(Section):

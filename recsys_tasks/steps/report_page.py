@@ -132,10 +132,13 @@ def _ranker(facts: Facts) -> Iterator[str]:
         return
     heads = ", ".join(f"{name} {head['groups']:,} lists" for name, head in facts["heads"].items())
     yield f"ranker      learned from {heads}{_again(facts)}"
-    weights = {name: head.get("tower_weight", 0) for name, head in facts["heads"].items()}
-    if any(weights.values()):
-        told = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
-        yield f"            with the towers' own score beside it, by a cut held out: {told}"
+    weighed = [
+        f"{name} {head['tower_weight']:g} ({head['tower_weight_is']})"
+        for name, head in facts["heads"].items()
+        if head.get("tower_weight")
+    ]
+    if weighed:
+        yield f"            the towers' own score counts beside it: {', '.join(weighed)}"
 
 
 def _index(facts: Facts) -> Iterator[str]:

@@ -184,6 +184,7 @@ def _fit(job: Job, heads: Heads, draft: Draft) -> None:
                 "groups": len(some.sizes),
                 "hits": int(some.labels.sum()),
                 "tower_weight": proofs[head].weight,
+                "tower_weight_is": proofs[head].how,
                 "held_out_ndcg": {str(weight): round(ndcg, 4) for weight, ndcg in proofs[head].ndcg.items()},
             }
             for head, some in able.items()

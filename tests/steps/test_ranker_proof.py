@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from recsys_tasks.evaluate.metrics import recall_ndcg
 from recsys_tasks.pairs.audit import LearningCut
@@ -10,7 +11,7 @@ from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.ranker import Groups
 from recsys_tasks.settings import RankerSettings
 from recsys_tasks.steps import ranker_proof
-from recsys_tasks.steps.ranker_proof import UNPROVEN, ndcg_of, prove
+from recsys_tasks.steps.ranker_proof import UNPROVEN, Proof, ndcg_of, prove
 
 SETTINGS = RankerSettings(trees=30)
 TOWER, DUE = NAMES.index("tower_score"), NAMES.index("own_due")
@@ -76,15 +77,30 @@ def test_the_ranker_that_is_asked_saw_no_label_that_reaches_the_newest_cut(monke
     [
         ({cut(0): groups(DUE)}, 10),
         ({cut(0): groups(DUE), cut(14): groups(DUE)}, 10),
-        ({cut(0): groups(DUE), cut(28): groups(DUE)}, 61),
+        ({cut(0): groups(DUE), cut(28): groups(DUE, 100)}, 61),
+        ({cut(0): groups(DUE, 100), cut(28): groups(DUE)}, 61),
     ],
-    ids=["one cut", "labels reach it", "too little taken"],
+    ids=["one cut", "labels reach it", "too little to learn from", "too little to ask about"],
 )
 def test_where_nothing_can_be_asked_the_towers_help_a_little(parts, min_hits):
-    assert prove(parts, SETTINGS, 1, min_hits) == ranker_proof.Proof(UNPROVEN, {})
+    assert prove(parts, SETTINGS, 1, min_hits) == Proof(UNPROVEN, "nothing to prove it by")
 
 
-def test_a_weight_by_hand_is_taken(monkeypatch):
+def test_of_weights_that_serve_alike_the_smallest_is_taken(monkeypatch):
+    monkeypatch.setattr(ranker_proof, "ndcg_of", lambda groups, scores: 0.5)
+    assert prove({cut(0): groups(DUE), cut(28): groups(DUE)}, SETTINGS, 1, 10).weight == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "weight"),
+    [(RankerSettings(tower_weight=0.7), 0.7), (RankerSettings(without_features=["tower"]), 0.0)],
+    ids=["set by hand", "the towers are left out"],
+)
+def test_what_the_settings_decide_is_not_asked(settings, weight, monkeypatch):
     monkeypatch.setattr(ranker_proof, "fit_booster", None)
-    by_hand = RankerSettings(tower_weight=0.7)
-    assert prove({cut(0): groups(DUE), cut(28): groups(DUE)}, by_hand, 1, 10).weight == 0.7
+    assert prove({cut(0): groups(DUE), cut(28): groups(DUE)}, settings, 1, 10).weight == weight
+
+
+def test_a_weight_of_what_is_left_out_is_refused():
+    with pytest.raises(ValidationError, match="drop one of the two"):
+        RankerSettings(tower_weight=0.7, without_features=["tower"])

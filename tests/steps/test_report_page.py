@@ -23,6 +23,7 @@ STEPS = {
         "filtered": {},
     },
     "train_towers": {"loss_first": 9.5, "loss_last": 8.6, "epochs": 4, "examples": 83_468, "warm": False},
+    "train_ranker": {"fitted": False, "why": "too little was taken"},
     "build_index": {"items": 1000, "recall_vs_exact": 1.0},
     "evaluate": {
         "slices": {"all": ROWS, "no_history": [row | {"users": 2} for row in ROWS]},
@@ -101,3 +102,33 @@ def test_a_refit_is_told_where_one_was_asked_for():
     none = page(refit_towers={"asked": True, "why": "the champion makes tonight's lists"})
     assert "refit       none: the champion makes tonight's lists" in none
     assert "refit  " not in page().split("what each step cost")[0]
+
+
+HEAD = {"rows": 900, "groups": 40, "hits": 80}
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (
+            {"all": (0.0, "by a cut held out"), "new": (0.18, "by a cut held out")},
+            "new 0.18 (by a cut held out)",
+        ),
+        ({"all": (0.7, "set by hand")}, "all 0.7 (set by hand)"),
+        ({"all": (0.0, "by a cut held out")}, None),
+    ],
+)
+def test_where_the_towers_count_beside_the_ranker_it_says_how_much_and_why(weights, words):
+    heads = {
+        name: HEAD | {"tower_weight": weight, "tower_weight_is": how}
+        for name, (weight, how) in weights.items()
+    }
+    told = page(train_ranker={"fitted": True, "reused": False, "heads": heads})
+    line = f"the towers' own score counts beside it: {words}"
+    assert line in told if words else "own score" not in told
+
+
+def test_a_ranker_of_before_the_towers_had_a_weight_is_told_without():
+    told = page(train_ranker={"fitted": True, "reused": True, "heads": {"all": HEAD}})
+    assert "own score" not in told
+    assert "learned from all 40 lists (an earlier night's, used again)" in told

@@ -31,6 +31,7 @@ def test_every_artefact_of_the_log_depends_on_calendar_lake_and_contracts(finish
         ("pairs", "steps/build_pairs"),
         ("towers", "steps/train_towers"),
         ("ranker", "steps/train_ranker"),
+        ("ranker", "steps/ranker_proof"),
         ("index", "steps/build_index"),
         ("ranker", "steps/encode_items"),
         ("ranker", "steps/encoder_vectors"),

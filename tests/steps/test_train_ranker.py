@@ -61,6 +61,18 @@ def test_figures_tell_what_was_learned(job):
     assert len(facts["importance"]["all"]) == 10
 
 
+def test_each_head_gets_the_weight_that_its_own_cuts_prove(tmp_path):
+    three = ListShop(ranker=RankerSettings(days=28, label_days=14, enough_taken=100, trees=15, per_source=15))
+    job = ready(tmp_path, settings=three)
+    heads = run(job)["heads"]
+    assert len(run(job)["cuts"]) == 3
+    assert all(head["tower_weight_is"] == "by a cut held out" for head in heads.values())
+    assert heads["all"]["held_out_ndcg"] != heads["new"]["held_out_ndcg"]
+    weights = {name: head["tower_weight"] for name, head in heads.items()}
+    assert weights["all"] != weights["new"]
+    assert Ranker.load(job.workspace.need("ranker", NIGHT).path).tower_weight == weights
+
+
 def test_another_window_gives_the_same_bytes(job, tmp_path):
     changed = staple_log().with_columns(
         item_id=pl.when(pl.col("occurred_at") >= NIGHT.train_until).then(pl.lit("i00")).otherwise("item_id")

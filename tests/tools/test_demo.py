@@ -81,6 +81,17 @@ def test_the_demo_stops_the_servers_that_it_started_and_no_others(tmp_path, monk
     assert bool(stopped) == ours
 
 
+def test_the_demo_leaves_another_shop_alone_that_came_up_meanwhile(tmp_path, monkeypatch):
+    def came_first(*_):
+        raise demo.embedded.AlreadyUp("Airflow is up for another shop")
+
+    monkeypatch.setattr(servers, "running", lambda file: None)
+    monkeypatch.setattr(demo.embedded, "up", came_first)
+    monkeypatch.setattr(demo.embedded, "down", lambda *_: pytest.fail("it is not ours"))
+    with pytest.raises(demo.embedded.AlreadyUp), demo.airflow(Places(tmp_path / "home")):
+        pass
+
+
 def test_an_api_that_does_not_answer_is_one_line(tmp_path, monkeypatch, capsys):
     def refused(night, places):
         raise httpx.ConnectError("connection refused")

@@ -85,11 +85,26 @@ def test_another_shop_is_refused_and_another_name_of_the_same_is_not(places, tmp
         embedded.require_shop(places, tmp_path / "other.yaml")
 
 
+class DagsCome:
+    """An API whose DAGs are there from the given question on."""
+
+    def __init__(self, question: int) -> None:
+        self.left = question
+
+    def dag_ids(self) -> set[str]:
+        self.left -= 1
+        return {file.stem for file in (embedded.CHECKOUT / "dags").glob("*.py")} if self.left <= 0 else set()
+
+    def import_errors(self) -> list[str]:
+        return []
+
+
 @pytest.fixture
 def shop(places, run, tmp_path, monkeypatch):
     """A shop.yaml that the servers run for, and answer."""
     run(*SERVERS)
     monkeypatch.setattr(embedded, "answers", lambda url: True)
+    monkeypatch.setattr(embedded, "sign_in", lambda places: DagsCome(1))
     monkeypatch.setattr(embedded, "start_servers", _never)
     monkeypatch.setattr(embedded, "stop_servers", _never)
     file = (
@@ -128,6 +143,13 @@ def test_up_again_says_for_which_shop_it_is_up_and_how_to_open_it(places, shop, 
         "Stop it with `make down`.",
     ]
     assert places.password() in printed
+
+
+def test_up_beside_a_start_that_is_not_done_waits_for_its_dags(places, shop, monkeypatch):
+    coming = DagsCome(3)
+    monkeypatch.setattr(embedded, "sign_in", lambda places: coming)
+    assert not embedded.up(places, shop)
+    assert coming.left == 0
 
 
 def test_up_for_another_shop_says_which_one_is_up(places, shop, make_up, tmp_path):
