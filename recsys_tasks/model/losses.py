@@ -10,6 +10,16 @@ from torch.nn import functional
 HIDDEN = -1e9
 
 
+def worth_of(popularity: Tensor, gains: Tensor) -> Tensor:
+    """
+    ``popularity`` (..., W) by what each of its W windows is worth, (W,): (...).
+
+    Not a product of matrices: the gradient of the gains would be a long sum into W numbers, which MKL's threads share
+    out in another order from run to run, and two fits of one night would differ in the last digit.
+    """
+    return (popularity * gains).sum(dim=-1)
+
+
 def multi_positive(logits_BC: Tensor, positives_BC: Tensor, masked_BC: Tensor) -> Tensor:
     """
     InfoNCE with any number of positives in one softmax: the mean over rows of -mean_p log softmax(logits)_p.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recsys_tasks.model.arrays import Floats, Positions
-from recsys_tasks.model.losses import correct_for_sampling, multi_positive
+from recsys_tasks.model.losses import correct_for_sampling, multi_positive, worth_of
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.encoder_data import EncoderData, Ints
 from recsys_tasks.training.held import held
@@ -65,7 +65,9 @@ class HistorySteps:
         logits_BC = self.projection.log_scale.exp() * self._anchors(rows) @ candidates_CD.T
         if self.settings.popularity_in_logit:
             recent = self.data.popularity[self.data.popularity_row[rows]][:, codes]
-            logits_BC = logits_BC + torch.from_numpy(recent).to(logits_BC) @ self.projection.popularity
+            logits_BC = logits_BC + worth_of(
+                torch.from_numpy(recent).to(logits_BC), self.projection.popularity
+            )
         expected_C = torch.from_numpy(self._expected[codes]).to(logits_BC)
         starts = self.data.positive_start
         return multi_positive(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, normalize
 
 from recsys_tasks.model.causal import CausalTower
+from recsys_tasks.model.losses import worth_of
 from recsys_tasks.training.history_views import view_loss
 
 USER_START = 3.0
@@ -107,12 +108,14 @@ class TowerNet(nn.Module):
         users_BD, items_LD = self.folded(self.users(batch, items_LD, dropped), items_LD)
         users_BD = users_BD * batch.known[:, None] * self.log_scale.exp()
         negatives_BK = users_BD @ rows_of(items_LD, batch.negatives).T
-        negatives_BK = negatives_BK + (batch.negative_popularity @ self.gains)[batch.cuts] + batch.correction
+        negatives_BK = (
+            negatives_BK + worth_of(batch.negative_popularity, self.gains)[batch.cuts] + batch.correction
+        )
         negatives_BK = negatives_BK.index_put(
             (batch.masked_rows, batch.masked_columns), negatives_BK.new_tensor(float("-inf"))
         )
         positives = (rows_of(users_BD, batch.positive_rows) * rows_of(items_LD, batch.positives)).sum(dim=1)
-        positives = positives + batch.positive_popularity @ self.gains
+        positives = positives + worth_of(batch.positive_popularity, self.gains)
         return multi_positive_loss(positives, batch.positive_rows, negatives_BK, batch.weights) + beside
 
     def folded(self, users_BD: Tensor, items_LD: Tensor) -> tuple[Tensor, Tensor]:

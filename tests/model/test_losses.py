@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from recsys_tasks.model.losses import correct_for_sampling, multi_positive
+from recsys_tasks.model.losses import correct_for_sampling, multi_positive, worth_of
 
 
 def random_masks(rows, columns, seed):
@@ -62,3 +62,14 @@ def test_the_sampling_correction_makes_a_sampled_softmax_right_on_average():
 def test_the_strength_of_the_correction_is_a_share_of_the_log():
     logits, expected = torch.zeros(1, 2), torch.tensor([0.25, 1.0])
     assert correct_for_sampling(logits, expected, 0.5)[0].tolist() == pytest.approx([math.log(2.0), 0.0])
+
+
+def test_each_window_counts_by_its_gain():
+    generator = torch.Generator().manual_seed(0)
+    popularity = torch.rand(4, 50, 3, generator=generator)
+    gains = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+    told = torch.rand(4, 50, generator=generator)
+    worth = worth_of(popularity, gains)
+    torch.testing.assert_close(worth, popularity @ gains)
+    (worth * told).sum().backward()
+    torch.testing.assert_close(gains.grad, torch.einsum("tkw,tk->w", popularity, told))
