@@ -91,15 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(given: argparse.Namespace) -> list[Row]:
+    variants = [variant.among(given.systems) for variant in chosen(given.variants)]
     home = open_home(shop_settings(given.shop, given.set), homes(given))
     at = (
         cuts.named(given.cut, home.first, home.last, given.horizon)
         if given.cut
         else cuts.spread(home.first, home.last, given.cuts, given.horizon)
     )
-    base = trial(home, BASE, at, given.horizon, SYSTEMS)
+    base = trial(home, BASE, at, given.horizon, given.systems)
     rows = [*base.rows]
-    for variant in chosen(given.variants):
+    for variant in variants:
         log.info("variant %s: %s", variant.name, " ".join(variant.changes))
         settings = shop_settings(given.shop, [*given.set, *variant.changes])
         changed = open_home(settings, homes(given))
@@ -120,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--horizon", type=int, default=HORIZON, help=f"days scored (default {HORIZON})")
     names = ", ".join(repr(variant.name) for variant in VARIANTS)
     parser.add_argument("--variants", nargs="+", help=f"which (default: all): {names}")
+    parser.add_argument(
+        "--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, help="rows compared (default: both)"
+    )
     return parser
 
 

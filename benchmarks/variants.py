@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from recsys_tasks.errors import SettingsError
@@ -18,6 +18,16 @@ class Variant:
     name: str
     changes: tuple[str, ...] = ()
     systems: tuple[str, ...] = SYSTEMS
+
+    def among(self, systems: Iterable[str]) -> "Variant":
+        """The same with these rows only; raises SettingsError where none of them can differ."""
+        rows = tuple(name for name in self.systems if name in set(systems))
+        if not rows:
+            raise SettingsError(
+                f'--systems {" ".join(systems)}: "{self.name}" changes {" ".join(self.systems)} only; '
+                "leave it out of --variants"
+            )
+        return replace(self, systems=rows)
 
 
 BASE = Variant("as it is")

@@ -40,6 +40,14 @@ def test_a_misspelt_variant_is_told_which_there_are():
         variants.chosen(["no tekst"])
 
 
+def test_only_the_rows_asked_for_are_made_and_a_variant_that_changes_none_of_them_is_named() -> None:
+    source, ids = variants.chosen(["no item ids", "no repeat candidates"])
+    assert ids.among(["ours-tower"]).systems == ("ours-tower",)
+    assert ids.among(["ours", "ours-tower"]).systems == ("ours", "ours-tower")
+    with pytest.raises(SettingsError, match='--systems ours-tower: "no repeat candidates" changes ours only'):
+        source.among(["ours-tower"])
+
+
 @pytest.mark.parametrize("variant", variants.VARIANTS, ids=lambda variant: variant.name)
 def test_every_variant_is_a_change_that_the_settings_take(variant, monkeypatch):
     monkeypatch.setenv("ONLINE_RETAIL", "nowhere")
