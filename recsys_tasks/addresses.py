@@ -73,7 +73,12 @@ def scrubbed(message: str, url: URL) -> str:
     spellings = {spelling for secret in _secrets(url) for spelling in _spellings(secret)}
     for spelling in sorted(spellings, key=lambda text: (-len(text), text)):
         message = message.replace(spelling, HIDDEN)
-    return ASSIGNED.sub(rf"\1{HIDDEN}", USER_PART.sub(rf"\1{HIDDEN}@", message))
+    return ASSIGNED.sub(rf"\1{HIDDEN}", without_passwords(message))
+
+
+def without_passwords(message: str) -> str:
+    """A message without the passwords of the URLs in it."""
+    return USER_PART.sub(rf"\1{HIDDEN}@", message)
 
 
 def _secret_parameters(url: URL) -> list[str]:

@@ -31,6 +31,7 @@ from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.adaptation import adapted
 from recsys_tasks.training.batch_names import named_pairs, named_texts
 from recsys_tasks.training.checkpoints import Checkpoints
+from recsys_tasks.training.curves import Curves
 from recsys_tasks.training.drift import drift
 from recsys_tasks.training.encoder_data import EncoderData
 from recsys_tasks.training.encoder_steps import Encode, HistorySteps
@@ -46,6 +47,7 @@ from recsys_tasks.training.job_folder import (
     VECTORS,
     read_places,
     request_of,
+    shown_settings,
     write_report,
 )
 from recsys_tasks.training.layers import SplitEncoder, States
@@ -57,6 +59,7 @@ from recsys_tasks.training.objectives.objective import Objective
 from recsys_tasks.training.pair_steps import PairSteps
 from recsys_tasks.training.processes import Processes
 from recsys_tasks.training.projection import Bank, Projection
+from recsys_tasks.training.tracker_runs import Run
 from recsys_tasks.training.view_steps import ViewSteps
 from recsys_tasks.training.views import Views
 from recsys_tasks.training.worker import work
@@ -70,8 +73,22 @@ def main(folder: Path) -> None:
     job = json.loads((folder / JOB).read_text(encoding="utf-8"))
     settings = EncoderSettings(**job["settings"])
     places = read_places(folder)
-    processes = Processes.join(folder, settings.trackers if places.curves else (), Path(places.curves))
+    processes = Processes.join(folder)
     request = one_training(folder, processes)
+    watched = places.curves != "" and processes.rank == 0
+    run = Run(Path(places.curves), request, shown_settings(folder)) if watched else None
+    with Curves(run, settings.trackers) as curves:
+        checkpoints = Checkpoints()
+        if places.checkpoints:
+            checkpoints = Checkpoints.of(Path(places.checkpoints), request, settings.checkpoint_steps)
+        train(folder, job, settings, processes, Care(checkpoints=checkpoints, curves=curves))
+    processes.leave()
+
+
+def train(
+    folder: Path, job: dict[str, Any], settings: EncoderSettings, processes: Processes, care: Care
+) -> None:
+    """Answer the job in its folder; ``care`` is around the encoder's steps."""
     texts = pl.read_parquet(folder / TEXTS)["text"].to_list()
     torch.manual_seed(job["seed"])
     data = EncoderData.load(folder / DATA)
@@ -106,8 +123,6 @@ def main(folder: Path) -> None:
     if settings.objective == "views":
         read = token_texts(encoder.tokenizer, texts, encoder.max_tokens, job["separators"], encoder.end_token)
         views = Views(read, settings.augment)
-    checkpoints = Checkpoints.of(Path(places.checkpoints), request, settings.checkpoint_steps)
-    care = Care(checkpoints=checkpoints if places.checkpoints else Checkpoints(), track=processes.track)
     with advice("tuning the encoder", what_to_lower(settings)):
         with adapters(split, settings.lora):
             losses, similarity = fit_encoder(
@@ -124,7 +139,6 @@ def main(folder: Path) -> None:
             similarity.save(folder / SIMILARITY)
         save_file({"tuned": tuned}, folder / VECTORS)
         write_report(folder, losses, len(texts), drift(start, tuned))
-    processes.leave()
 
 
 def one_training(folder: Path, processes: Processes) -> str:

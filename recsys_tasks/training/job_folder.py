@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -96,6 +97,23 @@ def request_of(folder: Path) -> str:
             with (folder / name).open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()
+
+
+def shown_settings(folder: Path) -> dict[str, str | int | float | bool | None]:
+    """What decides what the training gives, as trackers show it: one value a name, as in ``contrast.objective``."""
+    job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    decides = {name: value for name, value in job["settings"].items() if name not in HOW_IT_RUNS}
+    return {**_flat(decides), "model": job["model"], "seed": job["seed"]}
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{before}{name}.")
+        else:
+            flat[f"{before}{name}"] = json.dumps(value) if isinstance(value, list) else value
+    return flat
 
 
 def read_report(folder: Path) -> Report:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.training.checkpoints import UNREADABLE, Checkpoints
+from recsys_tasks.training.curves import Curves
 from recsys_tasks.training.optimisation import Optimisation
 from recsys_tasks.training.processes import Processes
 
@@ -35,8 +36,8 @@ class Care:
     """What a step learns from, in words, for the message of a step that failed."""
     advice: str = "Lower encoder.learning_rate, or raise encoder.temperature"
     """What to do about a loss that is not finite."""
-    track: Callable[[int, dict[str, float]], None] = lambda step, figures: None
-    """Told (step, figures) after every step."""
+    curves: Curves = field(default_factory=Curves)
+    """Told the figures of every step."""
 
 
 UNATTENDED = Care()
@@ -59,7 +60,9 @@ def minimise(
     """
     run = Optimisation(groups, lambda step: rate(step, steps), care.remembered)
     _resume(run, care.checkpoints, processes, steps)
-    began, first = time.monotonic(), len(run.losses)
+    first = len(run.losses)
+    care.curves.begin(first)
+    began = time.monotonic()
     for step in range(first, steps):
         loss = loss_of(step)
         run.backward(loss)
@@ -72,7 +75,7 @@ def minimise(
         run.step()
         after_step()
         run.losses.append(loss_value)
-        care.track(step, figures)
+        care.curves.tell(step, figures)
         if processes.rank == 0 and care.checkpoints.due(step + 1, steps):
             care.checkpoints.save(step + 1, run.state())
         if (step + 1) % STEPS_BETWEEN_LINES == 0:

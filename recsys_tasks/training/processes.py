@@ -1,7 +1,7 @@
-"""The processes of one training: who am I, how work and gradients are shared, and who keeps the curves."""
+"""The processes of one training: who am I, and how work and gradients are shared."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ class Processes:
     """
     This process among all of them; alone, nothing is communicated.
 
-    Accelerate finds the device and the other processes and keeps the trackers. What is shared is ours: its wrapper
-    (DDP) would average losses of parts of a batch, and a contrastive loss is one of the whole batch.
+    Accelerate finds the device and the other processes. What is shared is ours: its wrapper (DDP) would average losses
+    of parts of a batch, and a contrastive loss is one of the whole batch.
     """
 
     rank: int = 0
@@ -30,12 +30,10 @@ class Processes:
     accelerator: Any = None
 
     @classmethod
-    def join(cls, folder: Path, trackers: Sequence[str] = (), curves: Path | None = None) -> "Processes":
+    def join(cls, folder: Path) -> "Processes":
         """
         Read what torchrun says and meet the others: on one machine through a file in ``folder``, where nothing listens
         on a network; on several nodes at the first one's address.
-
-        ``trackers`` of Accelerate are told by ``track``; those that write files do so in ``curves``.
         """
         from accelerate import Accelerator
 
@@ -47,22 +45,13 @@ class Processes:
             # The same rule as for every text that is encoded later.
             mixed_precision="bf16" if takes_bf16("cuda" if gpu else "cpu") else "no",
             kwargs_handlers=_meeting(folder, gpu),
-            log_with=list(trackers) or None,
-            project_dir=curves,
         )
-        if trackers and curves is not None:
-            accelerator.init_trackers("encoder", init_kwargs=_tracker_options(trackers, curves))
         return cls(accelerator.process_index, accelerator.num_processes, str(accelerator.device), accelerator)
 
     def leave(self) -> None:
-        """End the trackers and the meeting."""
+        """End the meeting."""
         if self.accelerator is not None:
             self.accelerator.end_training()
-
-    def track(self, step: int, figures: dict[str, float]) -> None:
-        """Tell the trackers; only the first process does."""
-        if self.accelerator is not None:
-            self.accelerator.log(figures, step=step)
 
     def wait(self) -> None:
         """Until every process is here."""
@@ -110,22 +99,6 @@ class Processes:
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
                 parameter.grad /= self.world
-
-
-def _tracker_options(trackers: Sequence[str], curves: Path) -> dict[str, dict[str, str]]:
-    """
-    Names the run after ``curves`` and keeps what trackers write out of the working directory.
-
-    MLflow takes its store from the environment only. Its runs of all nights lie in one, beside ``curves``.
-    """
-    curves.mkdir(parents=True, exist_ok=True)
-    if "mlflow" in trackers:
-        os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{curves.parent.absolute() / 'mlflow.db'}")
-    return {
-        # Where this folder does not exist wandb falls back on one of its own.
-        "wandb": {"name": curves.name, "dir": str(curves)},
-        "mlflow": {"run_name": curves.name},
-    }
 
 
 def _meeting(folder: Path, gpu: bool) -> list[Any]:

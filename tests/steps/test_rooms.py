@@ -79,6 +79,8 @@ def test_what_is_fitted_tells_up_to_where_it_saw_the_log(finished, name):
 NO_RESULT = {
     # Who ends with whom, what is said when memory is full, how a batch is called in an error.
     *("training/parent", "training/worker", "training/memory", "training/batch_names"),
+    # Who watches.
+    *("training/curves", "training/tracker_runs"),
 }
 
 
