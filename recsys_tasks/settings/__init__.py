@@ -17,7 +17,7 @@ from recsys_tasks.settings.lists import (
     RankerSettings,
     RuleSettings,
 )
-from recsys_tasks.settings.load import SHOP_VARIABLE, load_settings, shop_file
+from recsys_tasks.settings.load import load_settings, shop_file
 from recsys_tasks.settings.pairs import NegativeShares, PairSettings
 from recsys_tasks.settings.shop import Settings
 from recsys_tasks.settings.sources import (
@@ -29,6 +29,7 @@ from recsys_tasks.settings.sources import (
     SourcesSettings,
 )
 from recsys_tasks.settings.towers import TowerSettings
+from recsys_tasks.settings.variables import SHOP_VARIABLE
 
 __all__ = [
     "CANDIDATE_SOURCES",

@@ -14,11 +14,12 @@ from recsys_tasks.settings.shop import Settings
 from recsys_tasks.settings.shop_yaml import explain, read_shop
 from recsys_tasks.settings.sources import SourceSettings, SourcesSettings
 from recsys_tasks.settings.tuned import with_tuned
-
-SHOP_VARIABLE = "RECSYS_SHOP"
-TUNED_VARIABLE = "RECSYS_TUNED"
-# Variables with our prefix that are not settings.
-OTHER_VARIABLES = frozenset({SHOP_VARIABLE})
+from recsys_tasks.settings.variables import (
+    SHOP_VARIABLE,
+    TUNED_VARIABLE,
+    refuse_unknown_variables,
+    variable_behind,
+)
 
 S = TypeVar("S", bound=SourceSettings)
 
@@ -38,13 +39,13 @@ def load_settings(path: str | Path | None = None) -> Settings:
     """Read ``shop.yaml`` and the environment; every fault is one SettingsError that names file, line and key."""
     file = shop_file(path)
     tree, node = read_shop(file)
-    _refuse_unknown_variables(file)
+    refuse_unknown_variables(file)
     if isinstance(tuned := os.environ.get(TUNED_VARIABLE) or tree.get("tuned"), str):
         tree = with_tuned(tree, Path(_beside(file.parent, tuned)))
     try:
         settings = Settings(**tree)
     except ValidationError as error:
-        raise SettingsError(explain(error, file, node)) from None
+        raise SettingsError(explain(error, file, node, variable_behind)) from None
     except UnreadableVariable as error:
         raise SettingsError(f"an environment variable RECSYS_...: {error}; sections are JSON") from None
     return _anchored(settings, file.parent)
@@ -102,13 +103,3 @@ def _beside(folder: Path, path: str) -> str:
     if unset:
         raise SettingsError(f"{path}: environment variable {', '.join(unset)} is not set")
     return os.path.normpath(folder / Path(os.path.expandvars(path)).expanduser())
-
-
-def _refuse_unknown_variables(file: Path) -> None:
-    """pydantic-settings passes over a misspelt variable in silence; an operator at 3 a.m. must not."""
-    for name in os.environ:
-        if not name.startswith("RECSYS_") or name in OTHER_VARIABLES:
-            continue
-        head = name.removeprefix("RECSYS_").split("__")[0].lower()
-        if head not in Settings.model_fields:
-            raise SettingsError(f"environment variable {name}: {head!r} is no setting of {file.name}")

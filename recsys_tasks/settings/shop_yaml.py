@@ -1,5 +1,6 @@
 """Reading shop.yaml strictly: a key that stands twice is a fault, and every fault is told with file, line and key."""
 
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import yaml
 from pydantic import ValidationError
 
 from recsys_tasks.errors import SettingsError
+
+# Where a setting stands: keys, and numbers in a list.
+Loc = tuple[str | int, ...]
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -40,25 +44,39 @@ def read_shop(file: Path) -> tuple[dict[str, Any], yaml.Node]:
     return tree, node
 
 
-def explain(error: ValidationError, file: Path, node: yaml.Node) -> str:
-    """One line a fault: file, line, key, what was expected. Values are left out: one may hold a password."""
-    return "\n".join(
-        _explain_one(fault["loc"], fault["msg"], fault["type"], file, node) for fault in error.errors()
-    )
+def explain(
+    error: ValidationError,
+    file: Path,
+    node: yaml.Node,
+    variable_of: Callable[[Loc], str | None] = lambda loc: None,
+) -> str:
+    """
+    One line a fault: file, line, key, what was expected. Values are left out: one may hold a password.
+
+    ``variable_of`` names the environment variable that a setting is from, where it is from one: there the fault is.
+    """
+    lines = []
+    for fault in error.errors():
+        loc = _as_written(fault["loc"], node)
+        variable = variable_of(loc)
+        place = (
+            f"environment variable {variable} (over {file})" if variable else f"{file}:{_line_of(node, loc)}"
+        )
+        lines.append(f"{place}: {_explained(loc, fault['msg'], fault['type'])}")
+    return "\n".join(lines)
 
 
-def _explain_one(loc: tuple[str | int, ...], message: str, kind: str, file: Path, node: yaml.Node) -> str:
-    loc = _as_written(loc, node)
+def _explained(loc: Loc, message: str, kind: str) -> str:
     key = ".".join(str(part) for part in loc) or "shop"
     if kind == "extra_forbidden":
         message = "unknown key; check the spelling against examples/template/shop.yaml"
     elif kind == "missing":
         message = "this key is required"
     message = message.removeprefix("Value error, ")
-    return f"{file}:{_line_of(node, loc)}: {key}: {message}"
+    return f"{key}: {message}"
 
 
-def _as_written(loc: tuple[str | int, ...], node: yaml.Node) -> tuple[str | int, ...]:
+def _as_written(loc: Loc, node: yaml.Node) -> Loc:
     """The place without what only the reader put there: which of several sections was meant."""
     written: list[str | int] = []
     for part, following in zip_longest(loc, loc[1:]):

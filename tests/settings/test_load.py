@@ -25,15 +25,47 @@ def test_the_environment_names_the_shop_and_wins_over_it(shop, monkeypatch):
     ("name", "value", "why"),
     [
         ("RECSYS_TOWER__EPOCHS", "3", "RECSYS_TOWER__EPOCHS: 'tower' is no setting"),
-        ("RECSYS_TOWERS__EPOCH", "3", "towers.epoch: unknown key"),
-        ("RECSYS_TOWERS__EPOCHS", "many", "towers.epochs"),
-        ("RECSYS_PAIRS", "3", "pairs"),
+        ("RECSYS_TOWERS__EPOCH", "3", "variable RECSYS_TOWERS__EPOCH (over SHOP): towers.epoch: unknown key"),
+        ("RECSYS_TOWERS__EPOCHS", "many", "variable RECSYS_TOWERS__EPOCHS (over SHOP): towers.epochs: Input"),
+        ("RECSYS_TOP_K", "0", "variable RECSYS_TOP_K (over SHOP): top_k: Input"),
+        ("RECSYS_PAIRS", "3", "variable RECSYS_PAIRS (over SHOP): pairs: Input"),
+        (
+            "RECSYS_TOWERS",
+            '{"dim": 8, "epochs": 0}',
+            "variable RECSYS_TOWERS (over SHOP): towers.epochs: Input",
+        ),
+        (
+            "RECSYS_ENCODER__CONTRAST",
+            '{"objective": "triplet", "margin": "wide"}',
+            "variable RECSYS_ENCODER__CONTRAST (over SHOP): encoder.contrast",
+        ),
+        (
+            "RECSYS_RANKER",
+            '{"tower_weight": 1, "without_features": ["tower"]}',
+            "variable RECSYS_RANKER (over SHOP): ranker: tower_weight adds",
+        ),
         ("RECSYS_PAIRS", "abc", "pairs"),
     ],
 )
 def test_a_misspelt_or_impossible_variable_is_refused(shop, monkeypatch, name, value, why):
     monkeypatch.setenv(name, value)
-    assert why in refusal(shop)
+    assert why.replace("SHOP", str(shop)) in refusal(shop)
+
+
+def test_a_fault_of_the_file_is_told_by_its_line_though_a_variable_says_more_of_the_section(
+    shop, monkeypatch
+):
+    edited(shop, "epochs: 5", "epochs: 0")
+    line = SHOP.splitlines().index("  epochs: 5") + 1
+    for name, value in (("RECSYS_TOWERS", '{"dim": 8}'), ("RECSYS_TOWERS__DIM", "8"), ("RECSYS_TOP_K", "7")):
+        monkeypatch.setenv(name, value)
+        assert refusal(shop).startswith(f"{shop}:{line}: towers.epochs: ")
+
+
+def test_a_section_at_odds_with_itself_names_the_variable_that_is_part_of_it(shop, monkeypatch):
+    shop.write_text(shop.read_text() + "ranker:\n  without_features: [tower]\n")
+    monkeypatch.setenv("RECSYS_RANKER__TOWER_WEIGHT", "1")
+    assert "environment variable RECSYS_RANKER__TOWER_WEIGHT (over " in refusal(shop)
 
 
 def test_relative_places_start_beside_the_file(shop, monkeypatch, tmp_path):
