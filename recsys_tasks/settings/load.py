@@ -17,8 +17,8 @@ from recsys_tasks.settings.tuned import with_tuned
 from recsys_tasks.settings.variables import (
     SHOP_VARIABLE,
     TUNED_VARIABLE,
+    given,
     refuse_unknown_variables,
-    variable_behind,
 )
 
 S = TypeVar("S", bound=SourceSettings)
@@ -36,7 +36,7 @@ def shop_file(path: str | Path | None = None) -> Path:
 
 
 def load_settings(path: str | Path | None = None) -> Settings:
-    """Read ``shop.yaml`` and the environment; every fault is one SettingsError that names file, line and key."""
+    """Read ``shop.yaml`` and the environment; every fault is one SettingsError that names place and key."""
     file = shop_file(path)
     tree, node = read_shop(file)
     refuse_unknown_variables(file)
@@ -45,7 +45,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     try:
         settings = Settings(**tree)
     except ValidationError as error:
-        raise SettingsError(explain(error, file, node, variable_behind)) from None
+        raise SettingsError(explain(error, file, node, given)) from None
     except UnreadableVariable as error:
         raise SettingsError(f"an environment variable RECSYS_...: {error}; sections are JSON") from None
     return _anchored(settings, file.parent)

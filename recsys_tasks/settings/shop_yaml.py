@@ -1,9 +1,9 @@
-"""Reading shop.yaml strictly: a key that stands twice is a fault, and every fault is told with file, line and key."""
+"""Reading shop.yaml strictly: a key that stands twice is a fault, and every fault is told with its place and key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
@@ -44,25 +44,33 @@ def read_shop(file: Path) -> tuple[dict[str, Any], yaml.Node]:
     return tree, node
 
 
+class Given(NamedTuple):
+    """What the environment gives of a setting: the variable that it is from, and those that give parts of a section."""
+
+    variable: str | None = None
+    parts: Sequence[str] = ()
+
+
 def explain(
-    error: ValidationError,
-    file: Path,
-    node: yaml.Node,
-    variable_of: Callable[[Loc], str | None] = lambda loc: None,
+    error: ValidationError, file: Path, node: yaml.Node, given: Callable[[Loc], Given] = lambda loc: Given()
 ) -> str:
     """
-    One line a fault: file, line, key, what was expected. Values are left out: one may hold a password.
+    One line a fault: where it is, key, what was expected. Values are left out: one may hold a password.
 
-    ``variable_of`` names the environment variable that a setting is from, where it is from one: there the fault is.
+    A fault is in the file's line, or in the variable that ``given`` names; a section at odds with itself may be so
+    by the file, by variables or by both, so both are named.
     """
     lines = []
     for fault in error.errors():
         loc = _as_written(fault["loc"], node)
-        variable = variable_of(loc)
+        variable, parts = given(loc)
         place = (
             f"environment variable {variable} (over {file})" if variable else f"{file}:{_line_of(node, loc)}"
         )
-        lines.append(f"{place}: {_explained(loc, fault['msg'], fault['type'])}")
+        said = f"{place}: {_explained(loc, fault['msg'], fault['type'])}"
+        lines.append(
+            f"{said} (environment variables that stand over it: {', '.join(parts)})" if parts else said
+        )
     return "\n".join(lines)
 
 

@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.settings.shop import Settings
+from recsys_tasks.settings.shop_yaml import Given, Loc
 
 PREFIX = str(Settings.model_config["env_prefix"])
 BETWEEN = str(Settings.model_config["env_nested_delimiter"])
@@ -24,32 +25,49 @@ def refuse_unknown_variables(file: Path) -> None:
             raise SettingsError(f"environment variable {name}: {path[0]!r} is no setting of {file.name}")
 
 
-def variable_behind(loc: tuple[str | int, ...]) -> str | None:
-    """The variable that gives the setting at ``loc``, or a part of it; none where the file alone does."""
-    behind = [(len(path), name) for name, path in _variables() if _gives(name, path, loc)]
-    return max(behind)[1] if behind else None
+def given(loc: Loc) -> Given:
+    """Whether a variable gives the setting at ``loc``, and which give parts of that section."""
+    behind: list[tuple[int, str]] = []
+    parts = []
+    for name, path in _variables():
+        value = _parsed(os.environ[name])
+        rest = _rest(path, loc)
+        if rest is not None and (rest or not isinstance(value, dict)):
+            if _holds(value, rest):
+                behind.append((len(path), name))
+        elif path[: len(loc)] == loc:
+            parts.append(name)
+    return Given(max(behind)[1] if behind else None, sorted(parts))
 
 
 def _variables() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each variable of ours that may be a setting, and where in the tree it stands."""
+    """Each variable of ours that may be a setting, and where in the tree it stands; its case does not matter."""
     for name in os.environ:
-        if name.startswith(PREFIX) and name not in OTHER_VARIABLES:
-            yield name, tuple(name.removeprefix(PREFIX).lower().split(BETWEEN))
+        if name.upper().startswith(PREFIX) and name.upper() not in OTHER_VARIABLES:
+            yield name, tuple(name[len(PREFIX) :].lower().split(BETWEEN))
 
 
-def _gives(name: str, path: tuple[str, ...], loc: tuple[str | int, ...]) -> bool:
-    shared = min(len(path), len(loc))
-    return path[:shared] == loc[:shared] and _holds(_parsed(os.environ[name]), loc[shared:])
+def _rest(path: Sequence[str], loc: Loc) -> Loc | None:
+    """What ``loc`` says beyond ``path``; none where it does not lead there."""
+    for part in path:
+        loc = _untagged(loc, part)
+        if not loc or loc[0] != part:
+            return None
+        loc = loc[1:]
+    return loc
 
 
-def _holds(value: Any, rest: tuple[str | int, ...]) -> bool:
+def _holds(value: Any, rest: Loc) -> bool:
     """Whether a section given as JSON has the setting; what is no section is the fault itself."""
     if not rest or not isinstance(value, dict):
         return True
-    if rest[0] not in value and len(rest) > 1:
-        # Which of several sections was meant, which only the reader put there.
-        rest = rest[1:]
+    rest = next((found for part in value if (found := _untagged(rest, part))[0] == part), rest)
     return rest[0] in value and _holds(value[rest[0]], rest[1:])
+
+
+def _untagged(loc: Loc, part: str) -> Loc:
+    """Without which of several sections was meant, which only the reader put before ``part``."""
+    return loc[1:] if len(loc) > 1 and loc[0] != part and loc[1] == part else loc
 
 
 def _parsed(text: str) -> Any:

@@ -39,11 +39,7 @@ def test_the_environment_names_the_shop_and_wins_over_it(shop, monkeypatch):
             '{"objective": "triplet", "margin": "wide"}',
             "variable RECSYS_ENCODER__CONTRAST (over SHOP): encoder.contrast",
         ),
-        (
-            "RECSYS_RANKER",
-            '{"tower_weight": 1, "without_features": ["tower"]}',
-            "variable RECSYS_RANKER (over SHOP): ranker: tower_weight adds",
-        ),
+        ("recsys_top_k", "0", "variable recsys_top_k (over SHOP): top_k: Input"),
         ("RECSYS_PAIRS", "abc", "pairs"),
     ],
 )
@@ -62,10 +58,38 @@ def test_a_fault_of_the_file_is_told_by_its_line_though_a_variable_says_more_of_
         assert refusal(shop).startswith(f"{shop}:{line}: towers.epochs: ")
 
 
-def test_a_section_at_odds_with_itself_names_the_variable_that_is_part_of_it(shop, monkeypatch):
-    shop.write_text(shop.read_text() + "ranker:\n  without_features: [tower]\n")
-    monkeypatch.setenv("RECSYS_RANKER__TOWER_WEIGHT", "1")
-    assert "environment variable RECSYS_RANKER__TOWER_WEIGHT (over " in refusal(shop)
+def test_a_variable_inside_a_section_that_the_file_chose_is_named(shop, monkeypatch):
+    shop.write_text(SHOP + "encoder:\n  objective: pairs\n  contrast: {objective: triplet}\n")
+    monkeypatch.setenv("RECSYS_ENCODER__CONTRAST__MARGIN", "wide")
+    assert refusal(shop).startswith("environment variable RECSYS_ENCODER__CONTRAST__MARGIN (over ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RECSYS_RANKER__TREES", "200"),
+        ("RECSYS_RANKER", '{"trees": 200}'),
+        ("RECSYS_RANKER__TOWER_WEIGHT", "1"),
+    ],
+)
+def test_a_section_at_odds_with_itself_is_told_by_its_line_and_the_variables_over_it(
+    shop, monkeypatch, name, value
+):
+    shop.write_text(SHOP + "ranker:\n  tower_weight: 2\n  without_features: [tower]\n")
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RECSYS_TOWERS__DIM", "8")
+    line = SHOP.count("\n") + 1
+    said = refusal(shop)
+    assert said.startswith(f"{shop}:{line}: ranker: tower_weight adds")
+    assert said.endswith(f" (environment variables that stand over it: {name})")
+
+
+def test_a_fault_between_two_settings_does_not_blame_a_variable_of_a_third(shop, monkeypatch):
+    shop.write_text(SHOP + "last_night: 2025-01-01\n")
+    monkeypatch.setenv("RECSYS_TOP_K", "7")
+    assert refusal(shop).startswith(f"{shop}:1: ")
+    monkeypatch.delenv("RECSYS_TOP_K")
+    assert "environment" not in refusal(shop)
 
 
 def test_relative_places_start_beside_the_file(shop, monkeypatch, tmp_path):
