@@ -26,7 +26,7 @@ from benchmarks.quality_tables import ablation as table
 from benchmarks.results import RESAMPLES, SPLIT, Row, score_rows, write_rows
 from benchmarks.slices import TARGETS
 from benchmarks.time_split import run
-from benchmarks.variants import BASE, SYSTEMS, VARIANTS, Variant, chosen
+from benchmarks.variants import BASE, SYSTEMS, VARIANTS, Variant, asked
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(given: argparse.Namespace) -> list[Row]:
-    variants = [variant.among(given.systems) for variant in chosen(given.variants)]
+    variants = asked(given.variants, given.systems)
     home = open_home(shop_settings(given.shop, given.set), homes(given))
     at = (
         cuts.named(given.cut, home.first, home.last, given.horizon)

@@ -1,7 +1,7 @@
 """What the ablation takes away or changes: a name, settings, and whose lists show it."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -66,6 +66,18 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("transformer as user tower", ("towers.user=transformer",)),
     Variant("no fine-tuning", ("encoder.enabled=false",)),
 )
+
+
+def asked(names: Sequence[str] | None, systems: Sequence[str]) -> list[Variant]:
+    """
+    The variants with these rows only: those named, or all that change one of the rows.
+
+    Raises SettingsError for an unknown name, and for one that changes none of the rows.
+    """
+    some = chosen(names)
+    if names is None:
+        some = (variant for variant in some if set(variant.systems) & set(systems))
+    return [variant.among(systems) for variant in some]
 
 
 def chosen(names: Iterable[str] | None) -> Iterator[Variant]:

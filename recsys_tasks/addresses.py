@@ -21,6 +21,8 @@ SECRET_PARAMETER = re.compile(
 )
 # Where a driver repeats the URL, or the keywords it made of it.
 USER_PART = re.compile(r"(://[^\s/:@]*:)[^\s@]*@")
+# The whole of it: a token stands where the name would.
+ANY_USER = re.compile(r"(://)[^\s/]*@")
 ASSIGNED = re.compile(r"(\w*(?:password|passwd|pwd)\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s;&,]+)", re.I)
 
 
@@ -73,12 +75,12 @@ def scrubbed(message: str, url: URL) -> str:
     spellings = {spelling for secret in _secrets(url) for spelling in _spellings(secret)}
     for spelling in sorted(spellings, key=lambda text: (-len(text), text)):
         message = message.replace(spelling, HIDDEN)
-    return ASSIGNED.sub(rf"\1{HIDDEN}", without_passwords(message))
+    return ASSIGNED.sub(rf"\1{HIDDEN}", USER_PART.sub(rf"\1{HIDDEN}@", message))
 
 
-def without_passwords(message: str) -> str:
-    """A message without the passwords of the URLs in it."""
-    return USER_PART.sub(rf"\1{HIDDEN}@", message)
+def without_secrets(message: str) -> str:
+    """A message of somebody else's, whose secrets we do not know: without users, passwords and tokens of its URLs."""
+    return ASSIGNED.sub(rf"\1{HIDDEN}", ANY_USER.sub(rf"\1{HIDDEN}@", message))
 
 
 def _secret_parameters(url: URL) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import make_url
 
-from recsys_tasks.addresses import scrubbed, url_from_environment, without_password
+from recsys_tasks.addresses import scrubbed, url_from_environment, without_password, without_secrets
 from recsys_tasks.errors import SettingsError
 
 SECRET = "h0rse-staple"
@@ -97,3 +97,22 @@ def test_a_message_that_repeats_a_secret_is_scrubbed(url, message):
 def test_a_message_without_secrets_stays_as_it_is():
     message = 'FATAL: password authentication failed for user "me" at h:5432'
     assert scrubbed(message, make_url("db://me:x1y2@h/d?sslmode=require")) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "no answer from http://ss-word@mlflow:5000/api",
+        "no answer from http://me:ss@ss-word@mlflow:5000/api",
+        "cannot connect to postgresql://db/mlflow?user=me&password=ss-word",
+    ],
+)
+def test_somebody_elses_message_is_told_without_users_and_passwords(message):
+    said = without_secrets(message)
+    assert "ss-word" not in said
+    assert said.startswith(message[:10])
+
+
+def test_somebody_elses_message_without_secrets_stays_as_it_is():
+    message = "Max retries exceeded with url: http://mlflow:5000/api/2.0/runs?mail=a@b"
+    assert without_secrets(message) == message

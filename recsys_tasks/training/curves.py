@@ -13,13 +13,9 @@ from collections.abc import Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from recsys_tasks.addresses import without_passwords
-from recsys_tasks.training.tracker_runs import TRACKERS, Run, Status, Tracker
+from recsys_tasks.training.tracker_runs import TRACKERS, Run, Status, Tracker, in_a_line
 
 log = logging.getLogger("finetune")
-
-# Of an error's message, in the warning: some quote whole pages.
-MESSAGE_CHARACTERS = 400
 
 
 class Curves:
@@ -51,10 +47,17 @@ class Curves:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        stopped: SystemExit | None = None
         for one in self._tracked:
-            one.end(_status(kind))
+            try:
+                one.end(_status(kind))
+            except SystemExit as stop:
+                # SIGTERM while a tracker was told the end: the others hear it all the same.
+                stopped = stop
         if self._sigterm is not None:
             signal.signal(signal.SIGTERM, self._sigterm)
+        if stopped is not None:
+            raise stopped
 
 
 def _status(kind: type[BaseException] | None) -> Status:
@@ -65,7 +68,7 @@ def _status(kind: type[BaseException] | None) -> Status:
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    # torchrun passes on what its whole group was sent: the second one would end us before the trackers know.
+    # A second one, of an operator who cannot wait, would end us before the trackers know.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
@@ -110,12 +113,27 @@ class _Tracked:
                 self.tracker.begin(self.run, self.first)
                 self.begun = True
             while self.untold:
-                self.tracker.tell(*self.untold[0])
-                self.untold.popleft()
+                self._tell_first()
             if status is not None:
                 self.tracker.end(status)
             self.lost = False
         except Exception as error:  # noqa: BLE001 - each tracker has errors of its own, and none may cost the night
             self.lost = True
-            said = " ".join(without_passwords(str(error)).split())[:MESSAGE_CHARACTERS]
-            log.warning("encoder.trackers: %s cannot be told: %s: %s", self.name, type(error).__name__, said)
+            # Opened anew at the second try, it knows what it was told, though the answer to that was lost.
+            self.begun = False
+            self.first = self.untold[0][0] if self.untold else self.first
+            log.warning(
+                "encoder.trackers: %s cannot be told: %s: %s",
+                self.name,
+                type(error).__name__,
+                in_a_line(error),
+            )
+
+    def _tell_first(self) -> None:
+        """A step whose telling SIGTERM breaks off is not told again: it may stand there already."""
+        point = self.untold.popleft()
+        try:
+            self.tracker.tell(*point)
+        except Exception:
+            self.untold.appendleft(point)
+            raise

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from recsys_tasks.addresses import without_secrets
+
 log = logging.getLogger("finetune")
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -21,6 +23,8 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 PROJECT = "encoder"
 # MLflow takes a hundred in one call; older servers take values of so many characters.
 SETTINGS_A_CALL, SETTING_CHARACTERS = 100, 500
+# Of an error's message, in a warning: some quote whole pages.
+MESSAGE_CHARACTERS = 400
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Wandb:
             log.warning(
                 "encoder.trackers: wandb keeps this run in %s/wandb until `wandb sync` sends it: %s",
                 run.folder,
-                " ".join(str(error).split()),
+                in_a_line(error),
             )
             # What the first try has begun would hold the run's id.
             wandb.teardown()
@@ -138,7 +142,7 @@ class Mlflow:
     Through the client: ``mlflow.start_run`` would call every run that a process leaves open FINISHED.
     """
 
-    # A server that is gone costs some 15 seconds; by MLflow's own values it is four minutes.
+    # A server that refuses costs some 15 seconds, one that is silent a minute; by MLflow's own values it is more.
     DEFAULTS: Mapping[str, str] = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -194,6 +198,11 @@ class Mlflow:
         params = [Param(name, str(value)[:SETTING_CHARACTERS]) for name, value in settings.items()]
         for start in range(0, len(params), SETTINGS_A_CALL):
             self._client.log_batch(self._run_id, params=params[start : start + SETTINGS_A_CALL])
+
+
+def in_a_line(error: Exception) -> str:
+    """An error's message for a warning, short and without secrets."""
+    return " ".join(without_secrets(str(error)).split())[:MESSAGE_CHARACTERS]
 
 
 TRACKERS: Mapping[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb, "mlflow": Mlflow}

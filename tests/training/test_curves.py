@@ -50,6 +50,12 @@ def told(watch, steps):
         watch.tell(step, {"loss": 1.0})
 
 
+def all_told(watch, steps):
+    with watch:
+        watch.begin(steps[0])
+        told(watch, steps)
+
+
 def left_by(error, watch):
     with watch:
         watch.begin(0)
@@ -92,6 +98,40 @@ def test_a_training_that_is_ended_from_outside_is_killed_and_a_second_signal_cha
     assert ended.value.code == 128 + signal.SIGTERM
     assert [one.status for one in trackers.values()] == ["KILLED", "KILLED"]
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_step_that_the_signal_breaks_off_is_not_told_a_second_time(of, trackers, monkeypatch):
+    steady = trackers["steady"]
+
+    def told_and_stopped(step, figures):
+        steady.steps.append(step)
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(steady, "tell", told_and_stopped)
+    with pytest.raises(SystemExit):
+        all_told(of, range(5))
+    assert (steady.steps, steady.status) == ([0, 1, 2], "KILLED")
+
+
+def test_a_signal_while_one_tracker_is_told_the_end_keeps_it_from_nobody_else(of, trackers, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(trackers["steady"], "end", lambda status: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit), of:
+        of.begin(0)
+    assert trackers["shaky"].status == "FINISHED"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_tracker_that_failed_is_opened_anew_from_the_first_step_it_lacks(of, trackers):
+    shaky = trackers["shaky"]
+    with of:
+        of.begin(0)
+        told(of, range(2))
+        shaky.away = True
+        told(of, range(2, 4))
+        shaky.away = False
+    assert (shaky.began, shaky.steps) == ([0, 2], [0, 1, 2, 3])
 
 
 def test_a_tracker_that_comes_back_has_the_whole_curve(of, trackers, caplog):

@@ -142,6 +142,13 @@ def test_mlflow_has_one_run_of_a_training_that_was_broken_off(tmp_path, mlflow):
     assert {run.info.status for run in runs_in(client)} == {"FINISHED", "FAILED"}
 
 
+def test_a_run_that_failed_is_running_again_while_its_retry_trains(tmp_path, mlflow):
+    told(run_of(tmp_path), range(8), "FAILED")
+    told(run_of(tmp_path), range(6, 9))
+    (run,) = runs_in(mlflow(f"sqlite:///{tmp_path / 'curves' / 'mlflow.db'}"))
+    assert run.info.status == "RUNNING"
+
+
 def test_mlflow_takes_more_settings_than_one_call_and_long_ones(tmp_path, mlflow):
     settings = {f"setting_{number}": "x" * 7000 for number in range(150)}
     told(run_of(tmp_path, settings=settings), range(1))
@@ -189,6 +196,15 @@ def test_wandb_takes_up_a_run_behind_what_it_has_been_told(tmp_path, monkeypatch
     assert asked["dir"] == str(tmp_path / "curves" / "night")
     assert (tmp_path / "curves" / "night").is_dir()
     assert asked["config"] == {"steps": 12}
+
+
+def test_wandb_goes_to_the_operators_project_and_waits_no_longer_than_a_night_can(tmp_path, monkeypatch):
+    fake = fake_trackers.Wandb()
+    os.environ["WANDB_PROJECT"] = "shop"
+    wandb_told(tmp_path, monkeypatch, fake, range(1))
+    assert fake.asked[0]["project"] == "shop"
+    waits = [os.environ[name] for name in ("WANDB_INIT_TIMEOUT", "WANDB_FINISH_TIMEOUT")]
+    assert waits == ["30", "60"]
 
 
 @pytest.mark.parametrize(("status", "code"), [("FINISHED", 0), ("FAILED", 1), ("KILLED", 255)])
