@@ -7,6 +7,7 @@ from torch import nn
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.training.batch_names import named_pairs, named_texts
+from recsys_tasks.training.curves import Curves
 from recsys_tasks.training.minimise import Care, minimise, rate
 from recsys_tasks.training.processes import Processes
 
@@ -23,8 +24,16 @@ def squared(_step, weight):
 
 
 def test_every_step_is_told_with_its_loss_its_gradient_and_its_rate():
+    class Watch(Curves):
+        def begin(self, first):
+            told.append(first)
+
+        def tell(self, step, figures):
+            told.append((step, figures))
+
     told = []
-    losses, _ = descent(squared, track=lambda step, figures: told.append((step, figures)))
+    losses, _ = descent(squared, curves=Watch())
+    assert told.pop(0) == 0, "opened at the first step"
     assert [step for step, _ in told] == list(range(20))
     assert [figures["loss"] for _, figures in told] == losses
     assert told[0][1]["gradient_norm"] == pytest.approx(math.hypot(6.0, 4.0))
