@@ -134,6 +134,6 @@ class _Tracked:
         point = self.untold.popleft()
         try:
             self.tracker.tell(*point)
-        except Exception:
+        except Exception:  # not SystemExit, which is the signal; the error itself goes on to the caller
             self.untold.appendleft(point)
             raise
