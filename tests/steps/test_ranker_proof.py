@@ -41,10 +41,9 @@ def test_ndcg_is_that_of_the_gate():
     lists = rows.sort("score", descending=True).with_columns(
         rank=pl.int_range(1, pl.len() + 1).over("user_id")
     )
-    expected = recall_ndcg(lists, rows.filter(pl.col("label") == 1))["ndcg"].mean()
-    assert ndcg_of(Groups(np.zeros((len(user), 1), np.float32), labels, sizes), scores) == pytest.approx(
-        expected
-    )
+    expected = recall_ndcg(lists, rows.filter(pl.col("label") == 1)).sort("user_id")["ndcg"].to_list()
+    got = ndcg_of(Groups(np.zeros((len(user), 1), np.float32), labels, sizes), scores)
+    assert got.tolist() == pytest.approx(expected)
 
 
 def test_towers_that_know_more_than_the_trees_count_more():
@@ -87,8 +86,21 @@ def test_where_nothing_can_be_asked_the_towers_help_a_little(parts, min_hits):
 
 
 def test_of_weights_that_serve_alike_the_smallest_is_taken(monkeypatch):
-    monkeypatch.setattr(ranker_proof, "ndcg_of", lambda groups, scores: 0.5)
+    alike = np.random.default_rng(0).random(60)
+    monkeypatch.setattr(ranker_proof, "ndcg_of", lambda groups, scores: alike)
     assert prove({cut(0): groups(DUE), cut(28): groups(DUE)}, SETTINGS, 1, 10).weight == 0
+
+
+def test_where_few_shoppers_decide_the_weight_lies_between_what_they_would_choose(monkeypatch):
+    """Ten shoppers want no towers, ten want them whole, and one more them: it must not decide for all."""
+    alone, whole = min(ranker_proof.WEIGHTS), max(ranker_proof.WEIGHTS)
+    likes = np.repeat([alone, whole], [10, 11])
+    asked = iter(ranker_proof.WEIGHTS)
+    monkeypatch.setattr(ranker_proof, "ndcg_of", lambda *_: np.where(likes == next(asked), 1.0, 0.0))
+    proof = prove({cut(0): groups(DUE), cut(28): groups(DUE)}, SETTINGS, 1, 10)
+    # About half of the resamples is won by each; the weight is halved for the trees that learn from both cuts.
+    assert 0.4 * whole < 2 * proof.weight < 0.8 * whole
+    assert proof.ndcg[whole] == pytest.approx(11 / 21)
 
 
 @pytest.mark.parametrize(
