@@ -54,6 +54,8 @@ class HistorySteps:
         """
         A shopper's decayed history against the texts the shopper took next for the first time.
 
+        The mean of what was seen before, in a sampled softmax of what came next: Covington et al. 2016, "Deep neural
+        networks for YouTube recommendations", section 3; corrected for sampling as in Yi et al. 2019.
         Candidates are one positive of each example and a uniform sample, with the logits corrected for how often each
         is one. All come from the encoder as it is now: beside stale candidates it would learn to tell fresh vectors
         from stale ones. The shopper's own texts are masked; all positives of the example that are candidates count.
