@@ -70,6 +70,7 @@ def pair_data(texts: int, anchor: np.ndarray, positive: np.ndarray) -> EncoderDa
         pair_user=np.arange(pairs),
         pair_anchor=anchor,
         pair_positive=positive,
+        pair_weight=np.ones(pairs, dtype=np.float32),
         pair_negative=np.empty((pairs, 0), dtype=np.int64),
     )
 

@@ -38,7 +38,7 @@ class PairSettings(Section):
     history_days: PositiveInt = 365
     """Pairs and examples come from this many days before train_until."""
     half_life_days: PositiveFloat = 180.0
-    """A pair's weight halves with this age."""
+    """A pair's weight halves with this age; pairs are drawn by their weights (``encoder.objective: pairs``)."""
     negatives_per_pair: PositiveInt = 4
     popularity_exponent: Share = 0.5
     """Popular negatives are drawn with probability ~ count ** this; 0 is uniform."""

@@ -37,8 +37,8 @@ class EncoderData:
     ``history_*`` is the CSR of Histories over text codes. Example i is user code ``example_user[i]`` at
     ``example_until[i]`` (us); its new positives are ``positive_text[positive_start[i]:positive_start[i + 1]]``.
     ``popularity[popularity_row[i]]`` is log1p of the buyers-and-events counts of each text as of then, a column a
-    window of POPULARITY_DAYS. Pair j says that text ``pair_positive[j]`` follows ``pair_anchor[j]``;
-    ``pair_negative[j]`` are k texts its shopper never touched (-1: none).
+    window of POPULARITY_DAYS. Pair j says that text ``pair_positive[j]`` follows ``pair_anchor[j]``, and counts
+    ``pair_weight[j]``; ``pair_negative[j]`` are k texts its shopper never touched (-1: none).
     """
 
     held_out: Bools
@@ -55,6 +55,7 @@ class EncoderData:
     pair_user: Ints
     pair_anchor: Ints
     pair_positive: Ints
+    pair_weight: Floats
     pair_negative: Ints
 
     @property
@@ -147,6 +148,7 @@ def encoder_data(
         pair_user=pairs["user"].to_numpy(),
         pair_anchor=pairs["anchor"].to_numpy(),
         pair_positive=pairs["positive"].to_numpy(),
+        pair_weight=pairs["weight"].to_numpy(),
         pair_negative=negatives,
     )
 
@@ -207,7 +209,8 @@ def _pairs(
         .agg(pl.col("negative").unique().sort())
     )
     joined = pairs.join(negatives, on=["user_id", "anchor_id"], how="left", maintain_order="left")
-    coded = joined.select(_code("user_id", users, "user"), _code("anchor", texts), _code("positive", texts))
+    codes = (_code("user_id", users, "user"), _code("anchor", texts), _code("positive", texts))
+    coded = joined.select(*codes, "weight")
     return coded, _padded(joined["negative"])
 
 

@@ -1,8 +1,8 @@
 """
 One step of encoder training on pairs: which texts are encoded afresh, what hides, and the loss of the objective.
 
-Every objective gets the same batch: pairs drawn uniformly, the negatives sampled for them, and masks over any texts it
-asks about. Nothing here depends on the number of processes: vectors come whole from ``encode``.
+Every objective gets the same batch: pairs drawn by their weights, the negatives sampled for them, and masks over any
+texts it asks about. Nothing here depends on the number of processes: vectors come whole from ``encode``.
 """
 
 from collections.abc import Callable
@@ -40,6 +40,7 @@ class PairSteps:
         self.data, self.settings, self.projection, self.bank = data, settings, projection, bank
         self.seed = seed
         self._free = np.flatnonzero(~data.held_out)
+        self._until = np.cumsum(data.pair_weight, dtype=np.float64)
         self._length = float(bank.shrink[torch.from_numpy(self._free)].reciprocal().square().mean().sqrt())
         self._expected = self._expectations()
         width = projection.rotation.shape[1]
@@ -63,7 +64,12 @@ class PairSteps:
         return self.data.pair_anchor[rows], self.data.pair_positive[rows]
 
     def _rows(self, generator: np.random.Generator) -> Positions:
-        return generator.integers(0, len(self.data.pair_anchor), size=self.pairs)
+        """Pairs, each as likely as it weighs: its event's type, less with its age."""
+        dice = generator.random(self.pairs) * self._until[-1]
+        # Rounding may lift the largest number onto the total itself.
+        last = len(self._until) - 1
+        rows: Positions = np.minimum(np.searchsorted(self._until, dice, side="right"), last)
+        return rows
 
     def compared_by(self) -> TextSimilarity | None:
         """What texts were compared by, over raw vectors; none for cosine, which the whitening stands for."""
@@ -141,9 +147,12 @@ class PairSteps:
         Positives stand there once a pair, so they are counted; negatives are distinct, so theirs is a chance.
         """
         positive, negative = self.data.pair_positive, self.data.pair_negative
-        pairs, texts = max(1, len(positive)), len(self.bank.raw)
-        drawn = self.pairs * np.bincount(positive, minlength=texts) / pairs
-        share = np.bincount(negative[negative >= 0], minlength=texts) / pairs
+        texts, weight = len(self.bank.raw), self.data.pair_weight.astype(np.float64)
+        chance = weight / max(weight.sum(), np.finfo(np.float64).tiny)
+        drawn = self.pairs * np.bincount(positive, chance, minlength=texts)
+        known = negative >= 0
+        of_pair = np.broadcast_to(chance[:, None], negative.shape)
+        share = np.bincount(negative[known], of_pair[known], minlength=texts)
         return (drawn + 1.0 - (1.0 - share) ** self.pairs).astype(np.float32)
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -38,6 +39,18 @@ def test_held_out_texts_are_in_no_history_no_positive_and_no_pair():
     ):
         assert len(codes) > 0
         assert not np.isin(codes, held).any()
+
+
+def test_a_pair_keeps_the_weight_of_its_event():
+    source = text_shop.source(with_pairs=True)
+    pairs = source.pairs.with_columns(weight=pl.int_range(1, pl.len() + 1).cast(pl.Float32))
+    texts, data = data_of(replace(source, pairs=pairs))
+    text_of, users = dict(source.items.iter_rows()), source.events["user_id"].unique().sort()
+    known = {(user, text_of[a], text_of[p]): weight for user, a, p, weight, _ in pairs.iter_rows()}
+    found = zip(data.pair_user, data.pair_anchor, data.pair_positive, data.pair_weight, strict=True)
+    assert len(data.pair_weight) > 100
+    for user, anchor, positive, weight in found:
+        assert known[users[int(user)], texts[int(anchor)], texts[int(positive)]] == weight
 
 
 def test_the_same_texts_are_held_out_however_many_others_there_are():
