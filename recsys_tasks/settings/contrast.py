@@ -69,6 +69,12 @@ class CorrectedSoftmax(Tempered):
     """Strength of the correction for drawing popular texts more often (logQ); 0: none."""
 
 
+class CrossBatch(Tempered):
+    objective: Literal["cross_batch"] = "cross_batch"
+    queue: PositiveInt = 4096
+    """Positives of earlier steps that are kept as further negatives, with the vectors they had then."""
+
+
 class Moco(Tempered):
     objective: Literal["moco"] = "moco"
     momentum: BelowOne = 0.99
@@ -112,6 +118,7 @@ ContrastSettings = Annotated[
     | Annotated[HardNegatives, Tag("hard_negatives")]
     | Annotated[SampledSoftmax, Tag("sampled_softmax")]
     | Annotated[CorrectedSoftmax, Tag("corrected_softmax")]
+    | Annotated[CrossBatch, Tag("cross_batch")]
     | Annotated[Moco, Tag("moco")]
     | Annotated[Byol, Tag("byol")]
     | Annotated[Triplet, Tag("triplet")]

@@ -27,6 +27,7 @@ TRAININGS = {
         # The queue outlives many steps, and the copy is far behind the encoder: losing either would show.
         "contrast": {"objective": "moco", "queue": 12, "momentum": 0.9, "temperature": "learned"},
     },
+    "cross_batch": {"objective": "pairs", "contrast": {"objective": "cross_batch", "queue": 12}},
     "byol": {"objective": "pairs", "contrast": {"objective": "byol", "momentum": 0.9}},
     "views": {"objective": "views", "contrast": {"objective": "moco", "queue": 12, "momentum": 0.9}},
     "bilinear": {"objective": "pairs", "contrast": {"similarity": "bilinear"}},

@@ -1,15 +1,13 @@
 """Objectives with a slow copy of the encoder: MoCo, whose copy fills a queue, and BYOL, which needs no negatives."""
 
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.losses import multi_positive
 from recsys_tasks.training.objectives.batch import PairBatch
-from recsys_tasks.training.objectives.objective import Draw, Objective
+from recsys_tasks.training.objectives.objective import Objective
+from recsys_tasks.training.objectives.queue import Queued
 from recsys_tasks.training.objectives.similarity import Similarity
 from recsys_tasks.training.objectives.temperature import Temperature
 
@@ -21,23 +19,7 @@ def follow(copy: nn.Module, source: nn.Module, momentum: float) -> None:
         slow.lerp_(fast, 1.0 - momentum)
 
 
-class Queue:
-    """The newest ``size`` vectors and the texts they belong to; the oldest make room."""
-
-    def __init__(self, size: int) -> None:
-        if size < 1:
-            raise ValueError(f"a queue holds at least one vector, not {size}")
-        self.size = size
-        self.texts: Positions = np.zeros(0, dtype=np.int64)
-        self.vectors_QD: Tensor | None = None
-
-    def push(self, texts: Positions, vectors_BD: Tensor) -> None:
-        vectors_BD = vectors_BD.detach()
-        joined = vectors_BD if self.vectors_QD is None else torch.cat([self.vectors_QD, vectors_BD])
-        self.texts, self.vectors_QD = np.concatenate([self.texts, texts])[-self.size :], joined[-self.size :]
-
-
-class Moco(Objective):
+class Moco(Queued):
     """
     InfoNCE against a queue: keys come from a slow copy of the encoder, negatives are the keys of earlier steps.
 
@@ -51,35 +33,22 @@ class Moco(Objective):
     """
 
     def __init__(self, similarity: Similarity, temperature: Temperature, momentum: float, queue: int) -> None:
-        super().__init__(similarity)
-        self.temperature, self.momentum, self.queue = temperature, momentum, Queue(queue)
+        super().__init__(similarity, queue)
+        self.temperature, self.momentum = temperature, momentum
         self._keys: tuple[Positions, Tensor] | None = None
-
-    def begin(self, draw: Draw) -> None:
-        self.queue.push(*draw(self.queue.size))
 
     def loss(self, batch: PairBatch) -> Tensor:
         keys_BD = _followed(batch, batch.positive_texts)
         self._keys = batch.positive_texts, keys_BD
         positive_B1 = self.similarity.paired(batch.anchors_BD, keys_BD)[:, None]
-        waiting_QD = keys_BD[:0] if self.queue.vectors_QD is None else self.queue.vectors_QD
-        similarities_BC = torch.cat([positive_B1, self.similarity(batch.anchors_BD, waiting_QD)], dim=1)
+        waiting_BQ = self.similarity(batch.anchors_BD, self.waiting(keys_BD))
+        similarities_BC = torch.cat([positive_B1, waiting_BQ], dim=1)
         own_BC = torch.zeros_like(similarities_BC, dtype=torch.bool)
         own_BC[:, 0] = True
         masked_BC = torch.zeros_like(own_BC)
         masked_BC[:, 1:] = batch.hidden(self.queue.texts)
         logits_BC = self.temperature(similarities_BC, similarities_BC[:, 0])
         return multi_positive(logits_BC, own_BC, masked_BC)
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """The queue, for ``state_dict``."""
-        return {"texts": self.queue.texts, "vectors": self.queue.vectors_QD}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        vectors_QD, now_QD = state["vectors"], self.queue.vectors_QD
-        if vectors_QD is not None and now_QD is not None:
-            vectors_QD = vectors_QD.to(now_QD)
-        self.queue.texts, self.queue.vectors_QD = state["texts"], vectors_QD
 
     def after_step(self) -> None:
         if self._keys is not None:

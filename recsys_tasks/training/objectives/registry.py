@@ -9,6 +9,7 @@ from recsys_tasks.training.objectives.debiased import Debiased, HardNegatives
 from recsys_tasks.training.objectives.margins import Squared, Triplet
 from recsys_tasks.training.objectives.momentum import Byol, Moco
 from recsys_tasks.training.objectives.objective import Objective
+from recsys_tasks.training.objectives.queue import CrossBatch
 from recsys_tasks.training.objectives.sampled import CorrectedSoftmax, SampledSoftmax
 from recsys_tasks.training.objectives.similarity import Similarity, similarity_of
 from recsys_tasks.training.objectives.softmax import InfoNce, MultiPositive, NtXent
@@ -29,6 +30,7 @@ OBJECTIVES: dict[str, Make] = {
     "hard_negatives": lambda s, f, t, _: HardNegatives(f, _tempered(s, t), s.class_prior, s.concentration),
     "sampled_softmax": lambda s, f, t, _: SampledSoftmax(f, _tempered(s, t), s.strength),
     "corrected_softmax": lambda s, f, t, _: CorrectedSoftmax(f, _tempered(s, t), s.strength),
+    "cross_batch": lambda s, f, t, _: CrossBatch(f, _tempered(s, t), s.queue),
     "moco": lambda s, f, t, _: Moco(f, _tempered(s, t), s.momentum, s.queue),
     "byol": lambda s, f, _, width: Byol(f, s.momentum, width),
     "triplet": lambda s, f, *_: Triplet(f, s.margin),

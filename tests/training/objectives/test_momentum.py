@@ -8,7 +8,7 @@ from torch import nn
 
 from recsys_tasks.settings.contrast import Byol, Moco
 from recsys_tasks.training.objectives import momentum
-from recsys_tasks.training.objectives.momentum import Predictor, Queue, follow
+from recsys_tasks.training.objectives.momentum import Predictor, follow
 from recsys_tasks.training.objectives.registry import objective_of
 from recsys_tasks.training.objectives.similarity import Dot
 from tests.training.objectives.batches import WIDTH, batch, cosine, hides, slow, unit
@@ -66,11 +66,6 @@ def test_keys_join_the_queue_only_after_the_step_and_only_once():
     assert moco.queue.texts.tolist() == [100, 101, 102]
 
 
-def test_a_queue_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="at least one"):
-        Queue(0)
-
-
 def test_the_copy_follows_slowly():
     fast, copy = nn.Linear(2, 2), nn.Linear(2, 2)
     before = copy.weight.detach().clone()
@@ -121,6 +116,23 @@ def test_a_predictor_starts_as_the_plain_vector_and_learns():
 def test_byol_refuses_products():
     with pytest.raises(ValueError, match="cosine or euclidean"):
         momentum.Byol(Dot(), 0.9, WIDTH)
+
+
+@pytest.mark.parametrize("settings", [Moco(queue=3), Byol()])
+def test_no_gradient_reaches_the_slow_copy(settings):
+    made, asked = objective(settings), []
+    made.begin(draw)
+
+    def learning(codes):
+        asked.append(slow(codes).requires_grad_())
+        return asked[-1]
+
+    found = batch(follower=learning)
+    found.anchors_BD.requires_grad_()
+    made.loss(found).backward()
+    assert found.anchors_BD.grad.abs().sum() > 0
+    assert asked
+    assert all(vectors.grad is None for vectors in asked)
 
 
 @pytest.mark.parametrize("settings", [Moco(), Byol()])
