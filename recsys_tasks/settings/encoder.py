@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from recsys_tasks.settings.augment import TextPolicy, TextPolicyOrFile
 from recsys_tasks.settings.backbone import AdaptSettings, LoraSettings
 from recsys_tasks.settings.contrast import ContrastSettings, InfoNce
-from recsys_tasks.settings.section import Section
+from recsys_tasks.settings.section import Section, Share
 
 # Settings of how a training is run, not of what comes out: artefacts and checkpoints do not depend on them.
 HOW_IT_RUNS = frozenset({"checkpoint_steps", "trackers", "nodes", "rendezvous"})
@@ -32,6 +32,10 @@ class EncoderSettings(Section):
     """What the pairs teach (``objective: pairs`` or ``views``): docs/objectives.md."""
     augment: TextPolicyOrFile = TextPolicy()
     """How a view of a text is made (``objective: views`` only): a policy, or the YAML file of one."""
+    pull_to_start: Share = 0.0
+    """Share of the way back to where they started that the weights go at each step, less as the learning rate falls."""
+    average_share: Share = 0.0
+    """The weights end as their mean over this last share of the steps; 0: as the last step left them."""
     popularity_in_logit: bool = False
     """Let recent popularity explain its part of a choice (history objective): the text then learns only the rest."""
     projection_steps: int = Field(default=100, ge=0)

@@ -61,6 +61,7 @@ ROOMS = (
     "steps/encoder_vectors",
     "steps/finetune_encoder",
     "training/adaptation",
+    "training/averaging",
     "training/checkpoints",
     "training/drift",
     "training/encoder_data",

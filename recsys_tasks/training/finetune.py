@@ -10,7 +10,7 @@ share of the batch's texts and all see all vectors, so any number of processes f
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.adaptation import adapted
+from recsys_tasks.training.averaging import minimise_averaged
 from recsys_tasks.training.batch_names import named_pairs, named_texts
 from recsys_tasks.training.checkpoints import Checkpoints
 from recsys_tasks.training.curves import Curves
@@ -185,11 +186,19 @@ def fit_encoder(
         return lambda codes: processes.share(codes, own_share)
 
     # The whitening stays: its mean and axes are taken anew from the tuned vectors.
+    moved = {"lr": settings.learning_rate, "weight_decay": 0.01, "pull": settings.pull_to_start}
     groups = [
-        {"params": split.trained(), "lr": settings.learning_rate, "weight_decay": 0.01},
+        {"params": split.trained(), **moved},
         {"params": projection.scalars(), "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
     ]
     fresh = encoder(split)
+
+    def descend(
+        loss_of: Callable[[int], Tensor], care: Care, after_step: Callable[[], None] = lambda: None
+    ) -> list[float]:
+        share = settings.average_share
+        return minimise_averaged(loss_of, groups, settings.steps, processes, after_step, care, share)
+
     if settings.objective == "history":
         history = HistorySteps(
             data,
@@ -201,10 +210,7 @@ def fit_encoder(
             seed=seed,
         )
         care = replace(care, batch_of=lambda step: named_texts(texts, history.positives_of(step)))
-        losses = minimise(
-            lambda step: history.loss(step, fresh), groups, settings.steps, processes, care=care
-        )
-        return losses, None
+        return descend(lambda step: history.loss(step, fresh), care), None
     pairs = (
         PairSteps(data, settings, projection, bank, seed)
         if views is None
@@ -225,9 +231,7 @@ def fit_encoder(
         remembered={"objective": pairs.objective, **({} if twin is split else {"slow": twin.learning})},
         batch_of=lambda step: named_pairs(texts, *pairs.pairs_of(step)),
     )
-    losses = minimise(
-        lambda step: pairs.loss(step, fresh, slow), groups, settings.steps, processes, after_step, care
-    )
+    losses = descend(lambda step: pairs.loss(step, fresh, slow), care, after_step)
     return losses, pairs.compared_by()
 
 

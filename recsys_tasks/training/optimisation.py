@@ -13,6 +13,10 @@ class Optimisation:
     """
     AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with its schedule, over parameters in ``groups``.
 
+    A group with a ``pull`` is drawn back to where it started: before each step its weights go the share pull * schedule
+    of the way. That is the penalty |w - start|^2 of L2-SP (Li et al. 2018, arXiv 1802.01483, section 3), decoupled from
+    the gradient's scale as AdamW decouples weight decay (algorithm 2).
+
     ``remembered`` are modules that change with the steps beside those parameters: a slow copy, an objective's queue.
     ``losses`` holds one loss for each step done.
     """
@@ -26,6 +30,10 @@ class Optimisation:
         self.optimizer = torch.optim.AdamW(groups)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
         self.parameters: list[nn.Parameter] = [one for group in groups for one in group["params"]]
+        # Before a checkpoint is read: what is gone back to is the start of the whole training.
+        self._starts = [
+            [one.detach().clone() for one in group["params"]] if group.get("pull") else [] for group in groups
+        ]
         self.remembered = dict(remembered)
         self.losses: list[float] = []
 
@@ -40,8 +48,17 @@ class Optimisation:
         loss.backward()  # type: ignore[no-untyped-call]
 
     def step(self) -> None:
+        self._go_back()
         self.optimizer.step()
         self.schedule.step()
+
+    @torch.no_grad()
+    def _go_back(self) -> None:
+        for group, starts in zip(self.optimizer.param_groups, self._starts, strict=True):
+            if starts:
+                share = group["pull"] * group["lr"] / group["initial_lr"]
+                for parameter, start in zip(group["params"], starts, strict=True):
+                    parameter.lerp_(start, share)
 
     def state(self) -> State:
         return {

@@ -36,6 +36,8 @@ TRAININGS = {
     # Has no checkpoint of its own: the retry adapts anew, and must come to the same base.
     "adapt": {"adapt": {"steps": 3, "batch_texts": 8, "mask_share": 0.5, "learning_rate": 1e-3}},
     "chunks": {"chunk_texts": 3},
+    # Killed behind three of the nine steps that are averaged; what is gone back to is no checkpoint.
+    "held back and averaged": {"pull_to_start": 0.05, "average_share": 0.75},
     "all of these": {
         "objective": "pairs",
         "contrast": {"objective": "moco", "queue": 12, "momentum": 0.9},
