@@ -263,6 +263,29 @@ class TestCards:
         texts, anchor, positive = training_gpu.long_pairs()
         assert len({*anchor, *positive}) == 2 * len(anchor) <= len(texts) == len(set(texts))
 
+    def test_on_a_card_each_trainer_takes_its_turn_with_both_models(self, tmp_path, monkeypatch):
+        """A card that answers by its name only; what runs on it are numbers."""
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H200")
+        monkeypatch.setattr(training_gpu, "write_work", lambda *_: 250.0)
+        monkeypatch.setattr(training_gpu, "bert_base", lambda *_: "bert")
+        asked = []
+
+        def run(system, _folder, request):
+            asked.append((system, request["model"], request["steps"]))
+            assert (request["device"], request["max_tokens"]) == ("cuda", 32)
+            return {"seconds": 5.0 + request["steps"] * (0.01 if system == "ours" else 0.03)}
+
+        monkeypatch.setattr(training_gpu, "run", run)
+        told = values(training_speed.measured(tmp_path, SimpleNamespace(device="cuda", repeats=2)))
+        turn = [(system, steps) for system in training_gpu.TRAINERS for steps in (20, 120)]
+        assert [(system, steps) for system, _, steps in asked] == turn * 4
+        assert len({model for _, model, _ in asked}) == 2
+        for model in ("minilm", "bert-base"):
+            assert told["ours", f"texts_second {model}"] == pytest.approx(25_000)
+            assert told["ours", f"ratio_train {model}"] == pytest.approx(25_000 / (256 / 0.03), abs=0.01)
+            assert 0 < told["ours", f"bf16_share {model}"] < 1
+
     def test_without_a_card_it_is_said(self, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         with pytest.raises(SettingsError, match="--device cuda"):

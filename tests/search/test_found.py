@@ -3,6 +3,7 @@ import optuna
 import polars as pl
 import pytest
 import yaml
+from optuna.trial import FixedTrial
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.search import found
@@ -10,8 +11,9 @@ from recsys_tasks.search.found import BEST, PICTURE, TRIALS, importances, write_
 from recsys_tasks.search.picture import draw
 from recsys_tasks.search.space import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.search.study import Score, carry_on
-from recsys_tasks.settings import EncoderSettings, PairSettings
+from recsys_tasks.settings import EncoderSettings, PairSettings, load_settings
 from recsys_tasks.settings.augment import TextPolicy, read_policy
+from tests.settings.builders import SHOP as SHOP_YAML
 
 SHOP = EncoderSettings(learning_rate=1e-5)
 
@@ -56,6 +58,40 @@ def test_the_best_settings_are_whole_and_everything_that_a_trial_may_change(tmp_
     EncoderSettings(**told["encoder"])
     assert -abs(told["encoder"]["learning_rate"] - 1e-4) * 1e3 == pytest.approx(facts["best"]["value"])
     assert PairSettings(**told["pairs"])
+
+
+def shop_of(folder, line):
+    """The settings of a shop that names the file a search wrote."""
+    file = folder / "shop.yaml"
+    file.write_text(SHOP_YAML.replace("towers:", f"{line}\ntowers:"))
+    return load_settings(file)
+
+
+@pytest.mark.parametrize("objective", ["history", "pairs info_nce", "pairs moco", "pairs byol"])
+def test_the_best_settings_are_those_of_the_next_nights_shop(tmp_path, objective):
+    space = TrainingSpace(SHOP, PairSettings(), layers=6)
+
+    def by_objective(choice):
+        encoder = choice.encoder
+        told = encoder.objective if encoder.objective == "history" else f"pairs {encoder.contrast.objective}"
+        return (told == objective) - encoder.learning_rate
+
+    study = searched(space, by_objective, trials=30)
+    write_found(tmp_path, study, space)
+    chosen = space.choice(FixedTrial(study.best_trial.params))
+    night = shop_of(tmp_path, f"encoder: {{learning_rate: 1.0e-5}}\ntuned: {BEST}")
+    assert study.best_value > 0
+    assert night.encoder == chosen.encoder
+    assert night.pairs == chosen.pairs
+
+
+def test_the_best_policy_is_that_of_the_next_nights_shop(tmp_path):
+    space = AugmentSpace(SHOP, PairSettings(), layers=6)
+    study = searched(space, lambda choice: len(choice.encoder.augment.model_dump_json()))
+    write_found(tmp_path, study, space)
+    chosen = space.choice(FixedTrial(study.best_trial.params))
+    line = f"encoder: {{learning_rate: 1.0e-5, objective: views, contrast: {{objective: nt_xent}}, augment: {BEST}}}"
+    assert shop_of(tmp_path, line).encoder == chosen.encoder
 
 
 def test_every_judged_trial_has_a_row_and_a_failed_one_says_why(tmp_path):

@@ -10,6 +10,7 @@ from recsys_tasks.training.worker import work
 
 BEHAVIOUR = "behaviour"
 PROCESS_ID = "process_id"
+WOKE = "woke"
 
 
 def main(folder: Path) -> None:
@@ -23,6 +24,7 @@ def main(folder: Path) -> None:
     if behaviour == "sleep":
         (folder / PROCESS_ID).write_text(str(os.getpid()))
         time.sleep(120)
+        (folder / WOKE).touch()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.training.launch import launch
-from tests.training.children import BEHAVIOUR, PROCESS_ID
+from tests.training.children import BEHAVIOUR, PROCESS_ID, WOKE
 
 MODULE = "tests.training.children"
 PATIENCE_SECONDS = 90
@@ -103,6 +104,32 @@ def test_the_training_ends_with_the_process_that_started_it(tmp_path, sign):
     finally:
         parent.kill()
         parent.wait()
+
+
+class TimedOut(Exception):
+    """As Airflow raises it in a task whose execution_timeout is over: out of a signal's handler."""
+
+
+def test_a_task_that_is_timed_out_ends_its_training(tmp_path):
+    def time_is_up(_number, _frame):
+        raise TimedOut
+
+    folder = folder_that(tmp_path, "sleep")
+    noted, before = folder / PROCESS_ID, signal.signal(signal.SIGALRM, time_is_up)
+    watch = threading.Thread(
+        target=lambda: (
+            eventually(lambda: noted.exists() and noted.read_text()) and os.kill(os.getpid(), signal.SIGALRM)
+        )
+    )
+    watch.start()
+    try:
+        with pytest.raises(TimedOut):
+            launch(MODULE, folder, processes=1)
+    finally:
+        watch.join()
+        signal.signal(signal.SIGALRM, before)
+    assert eventually(lambda: not running(int(noted.read_text())))
+    assert not (folder / WOKE).exists(), "it was not waited for"
 
 
 def test_airflow_s_sigterm_ends_the_training_and_the_step_with_it(tmp_path):

@@ -1,3 +1,4 @@
+import logging
 import math
 
 import numpy as np
@@ -73,6 +74,15 @@ def test_a_gradient_that_is_not_finite_stops_before_the_optimiser():
 def test_a_loop_gives_advice_of_its_own():
     with pytest.raises(TrainingFailed, match=r"step 0: .* did not move\. Lower this\.one$"):
         descent(lambda step, weight: squared(step, weight) * math.nan, advice="Lower this.one")
+
+
+def test_a_line_every_ten_steps_tells_how_far_it_is_and_how_fast(caplog):
+    with caplog.at_level(logging.INFO):
+        losses, _ = descent(squared, steps=25)
+    lines = [record.message for record in caplog.records]
+    assert [line.split(":")[0] for line in lines] == ["step 10 of 25", "step 20 of 25"]
+    assert f": loss {np.mean(losses[10:20]):.4f}, " in lines[1]
+    assert lines[1].endswith(" s a step")
 
 
 def test_a_batch_is_named_by_a_few_short_texts():
