@@ -13,12 +13,12 @@ REFUSED = ("can't allocate memory", "not enough memory", "out of memory", "canno
 
 
 def what_to_lower(settings: EncoderSettings) -> str:
-    """The settings that decide how much memory a step of encoder training takes, most effective first."""
+    """The settings that decide how much memory a step of encoder training takes; first what changes no result."""
     queue = getattr(settings.contrast, "queue", None)
     chunk = "none" if settings.chunk_texts is None else settings.chunk_texts
     return (
-        f"lower encoder.batch_texts (now {settings.batch_texts}) or encoder.max_tokens (now {settings.max_tokens}), "
         f"set or lower encoder.chunk_texts (now {chunk}), "
+        f"lower encoder.batch_texts (now {settings.batch_texts}) or encoder.max_tokens (now {settings.max_tokens}), "
         + (f"lower encoder.contrast.queue (now {queue}), " if queue is not None else "")
         + f"or raise encoder.frozen_layers (now {settings.frozen_layers})"
     )

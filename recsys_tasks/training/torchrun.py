@@ -13,7 +13,7 @@ from recsys_tasks.training.parent import die_with_parent
 # A worker that is killed outright has no last word.
 KILLED = (
     "a worker ended by SIGKILL: so the kernel ends processes where the machine is out of memory (dmesg tells); "
-    "lower encoder.batch_texts or encoder.max_tokens, set or lower encoder.chunk_texts, "
+    "set or lower encoder.chunk_texts, lower encoder.batch_texts or encoder.max_tokens, "
     "or raise encoder.frozen_layers; of a classifier, lower classifier.batch_size or classifier.max_tokens"
 )
 

@@ -38,6 +38,7 @@ def test_other_errors_keep_their_trace(error):
 def test_the_settings_to_lower_are_told_with_what_they_are():
     settings = EncoderSettings(batch_texts=96, max_tokens=40, frozen_layers=2)
     told = what_to_lower(settings)
+    assert told.startswith("set or lower encoder.chunk_texts"), "the gradient stays the same"
     assert "encoder.batch_texts (now 96)" in told
     assert "encoder.max_tokens (now 40)" in told
     assert "encoder.frozen_layers (now 2)" in told
