@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.settings.backbone import AdaptSettings
+from recsys_tasks.training.batch_names import named_texts
 from recsys_tasks.training.encoder_data import Bools
 from recsys_tasks.training.masked_tokens import MaskedTokens, head_of
 from recsys_tasks.training.minimise import Care, minimise
@@ -87,15 +89,19 @@ def adapt(
         "the base's" if found else "a fresh",
     )
 
-    def loss(step: int) -> Tensor:
+    def drawn(step: int) -> Positions:
         generator = np.random.default_rng([seed, step])
-        codes = generator.choice(free, size=min(settings.batch_texts, len(free)), replace=False)
-        surprise, hidden = processes.share(codes, lambda own: masked.losses(own, step)).sum(dim=0)
+        return generator.choice(free, size=min(settings.batch_texts, len(free)), replace=False)
+
+    def loss(step: int) -> Tensor:
+        surprise, hidden = processes.share(drawn(step), lambda own: masked.losses(own, step)).sum(dim=0)
         mean: Tensor = surprise / hidden.clamp(min=1.0)
         return mean
 
     groups = [{"params": masked.parameters(), "lr": settings.learning_rate, "weight_decay": 0.01}]
-    care = Care(advice="Lower encoder.adapt.learning_rate")
+    care = Care(
+        batch_of=lambda step: named_texts(texts, drawn(step)), advice="Lower encoder.adapt.learning_rate"
+    )
     minimise(loss, groups, settings.steps, processes, care=care)
     after = masked.loss_of(measured)
     log.info("masked-token loss of held-out texts: %s before, %s after", _told(before), _told(after))

@@ -13,11 +13,19 @@ def named_texts(texts: Sequence[str], codes: Positions) -> str:
     return _some([_short(texts[code]) for code in codes[:SHOWN]], len(codes), "texts")
 
 
+def named_rows(histories: Sequence[str], items: Sequence[str], rows: Positions) -> str:
+    """The first SHOWN of the rows, each a history and the item that is asked about, and how many more there are."""
+    return _arrows([(histories[row], items[row]) for row in rows[:SHOWN]], len(rows))
+
+
 def named_pairs(texts: Sequence[str], anchors: Positions, positives: Positions) -> str:
     """The first SHOWN of the pairs, both texts shortened, and how many more there are."""
-    both = zip(anchors[:SHOWN], positives[:SHOWN], strict=True)
-    shown = [f"{_short(texts[anchor])} -> {_short(texts[positive])}" for anchor, positive in both]
-    return _some(shown, len(anchors), "pairs")
+    shown = zip(anchors[:SHOWN], positives[:SHOWN], strict=True)
+    return _arrows([(texts[anchor], texts[positive]) for anchor, positive in shown], len(anchors))
+
+
+def _arrows(shown: Sequence[tuple[str, str]], count: int) -> str:
+    return _some([f"{_short(one)} -> {_short(other)}" for one, other in shown], count, "pairs")
 
 
 def _some(shown: list[str], count: int, what: str) -> str:

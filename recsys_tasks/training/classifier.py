@@ -7,7 +7,8 @@ logits, so any number of processes follows the same losses. Dropout is off, so a
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.classifier import ClassifierFacts, PurchaseClassifier, Tokens, lengths_of
 from recsys_tasks.model.purchase import LABELS
 from recsys_tasks.settings import ClassifierSettings
+from recsys_tasks.training.batch_names import named_rows
 from recsys_tasks.training.classifier_job import MODEL, ClassifierJob, ClassifierReport
 from recsys_tasks.training.memory import advice
 from recsys_tasks.training.minimise import Care, minimise
@@ -42,7 +44,8 @@ def main(folder: Path) -> None:
     torch.manual_seed(job.seed)
     classifier = PurchaseClassifier.fresh(job.base, facts_of(job.settings), processes.device)
     pairs = job.pairs
-    tokens = classifier.tokenise(pairs["history"].to_list(), pairs["text"].to_list())
+    histories, items = pairs["history"].to_list(), pairs["text"].to_list()
+    tokens = classifier.tokenise(histories, items)
     labels = pairs["purchased"].cast(int).to_numpy(writable=True)
     log.info(
         "%d pairs, %d purchased; %d steps of %d",
@@ -56,7 +59,8 @@ def main(folder: Path) -> None:
         f"or classifier.max_tokens (now {job.settings.max_tokens})"
     )
     with advice("fitting the classifier", lower):
-        losses = fit(classifier, tokens, labels, job.settings, processes, job.seed)
+        named = partial(named_rows, histories, items)
+        losses = fit(classifier, tokens, labels, job.settings, processes, job.seed, named)
     if processes.rank == 0:
         classifier.save(folder / MODEL)
         ClassifierReport.of(losses).write(folder)
@@ -74,11 +78,13 @@ def fit(
     settings: ClassifierSettings,
     processes: Processes,
     seed: int,
+    named: Callable[[Positions], str],
 ) -> list[float]:
     """
     Train all weights with AdamW and a warm-up; the loss of each step.
 
-    ``labels`` (n,) are places in LABELS. Raises TrainingFailed, before the step, where a loss is not finite.
+    ``labels`` (n,) are places in LABELS. Raises TrainingFailed, before the step, where a loss is not finite; ``named``
+    says there which pairs it learned from.
     """
     weight = class_weights(labels).to(classifier.device)
     known = torch.from_numpy(labels).to(classifier.device)
@@ -96,7 +102,7 @@ def fit(
         for parameters, rate in zip(classifier.parameters(), rates, strict=True)
         if parameters
     ]
-    care = Care(advice="Lower classifier.learning_rate")
+    care = Care(batch_of=lambda step: named(batches[step]), advice="Lower classifier.learning_rate")
     return minimise(loss_of, groups, settings.steps, processes, care=care)
 
 

@@ -132,7 +132,7 @@ def train(
         tuned = encode_all(split, states, processes.device)
     fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
     with advice("training the projection", fewer):
-        projection = fit_projection(data, settings, tuned, job["seed"])
+        projection = fit_projection(data, texts, settings, tuned, job["seed"])
     if processes.rank == 0:
         encoder.save(folder / MODEL)
         projection.save(folder / PROJECTION)
@@ -245,7 +245,9 @@ def _beside(objective: Objective, settings: EncoderSettings) -> list[dict[str, A
     ]
 
 
-def fit_projection(data: EncoderData, settings: EncoderSettings, tuned: Floats, seed: int) -> Whitening:
+def fit_projection(
+    data: EncoderData, texts: Sequence[str], settings: EncoderSettings, tuned: Floats, seed: int
+) -> Whitening:
     """
     The linear map behind the tuned encoder: its whitening, trained on where it is to be used.
 
@@ -269,7 +271,10 @@ def fit_projection(data: EncoderData, settings: EncoderSettings, tuned: Floats, 
         {"params": [projection.rotation], "lr": settings.projection_learning_rate, "weight_decay": 0.0},
         {"params": projection.scalars(), "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
     ]
-    care = Care(advice="Lower encoder.projection_learning_rate, or raise encoder.temperature")
+    care = Care(
+        batch_of=lambda step: named_texts(texts, training.positives_of(step)),
+        advice="Lower encoder.projection_learning_rate, or raise encoder.temperature",
+    )
     minimise(
         lambda step: training.loss(step, bank.rows), groups, settings.projection_steps, Processes(), care=care
     )

@@ -79,11 +79,20 @@ def test_two_runs_give_the_same_weights(tmp_path, base):
     assert hashes[0] == hashes[1]
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_it_and_the_setting(tmp_path, base):
+def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_it_and_the_setting(
+    tmp_path, base, monkeypatch
+):
+    asked, logits = [], PurchaseClassifier.logits
+    monkeypatch.setattr(
+        PurchaseClassifier, "logits", lambda me, tokens, rows: asked.append(rows) or logits(me, tokens, rows)
+    )
     with pytest.raises(
-        TrainingFailed, match=r"step \d+: the .* is (nan|inf); .* Lower classifier\.learning_rate$"
-    ):
+        TrainingFailed,
+        match=r"step \d+: the .* is (nan|inf); .* and 12 more pairs\. Lower classifier\.learning_rate; if it is",
+    ) as failed:
         classifier.main(job(tmp_path / "job", base, learning_rate=1e30))
+    first = pairs().row(int(asked[-1][0]), named=True)
+    assert f"The batch: {first['history']!r} -> {first['text']!r}, " in str(failed.value)
     assert not (tmp_path / "job" / MODEL).exists()
 
 
@@ -136,7 +145,7 @@ def test_the_loss_of_a_step_is_the_mean_of_both_classes_means(base):
     tokens = fitted.tokenise(asked["history"].to_list(), asked["text"].to_list())
     labels = asked["purchased"].cast(int).to_numpy(writable=True)
     whole = ClassifierSettings(steps=1, batch_size=len(asked))
-    losses = classifier.fit(fitted, tokens, labels, whole, Processes(), 1)
+    losses = classifier.fit(fitted, tokens, labels, whole, Processes(), 1, str)
     assert labels.mean() != pytest.approx(0.5, abs=0.1)
     assert losses == pytest.approx([(np.log1p(np.exp(1)) + np.log1p(np.exp(-1))) / 2], abs=1e-5)
 

@@ -115,6 +115,22 @@ def test_the_head_of_the_checkpoint_is_taken_where_there_is_one(base, tmp_path):
     assert not head_of(base, TextEncoder.load(base, 16, "cpu").model)[1]
 
 
+def test_a_loss_that_is_no_number_stops_it_and_names_the_texts_and_the_setting(base, monkeypatch):
+    given, losses = [], MaskedTokens.losses
+
+    def not_finite(masked, codes, stream):
+        if torch.is_grad_enabled():
+            given.append(codes)
+        return losses(masked, codes, stream) * float("nan")
+
+    monkeypatch.setattr(MaskedTokens, "losses", not_finite)
+    with pytest.raises(
+        TrainingFailed, match=r"step 0: .* Lower encoder\.adapt\.learning_rate; if it"
+    ) as failed:
+        adapt(TextEncoder.load(base, 16, "cpu"), base, TEXTS, HELD, QUICK, Processes(), seed=1)
+    assert f"The batch: {TEXTS[given[0][0]]!r}, {TEXTS[given[0][1]]!r}, " in str(failed.value)
+
+
 def test_the_loss_of_texts_that_were_held_out_falls(base, monkeypatch):
     seen, losses = set(), MaskedTokens.losses
 
@@ -138,15 +154,6 @@ def test_without_held_out_texts_there_is_no_loss_to_report(base):
     report = adapt(encoder, base, TEXTS, nothing, QUICK.model_copy(update={"steps": 1}), Processes(), 1)
     assert (report.loss_before, report.loss_after) == (None, None)
     assert report.texts == len(TEXTS)
-
-
-def test_a_loss_that_is_no_number_stops_it_and_names_the_setting(base, monkeypatch):
-    whole = MaskedTokens.losses
-    monkeypatch.setattr(MaskedTokens, "losses", lambda *given: whole(*given) * float("nan"))
-    monkeypatch.setattr(MaskedTokens, "loss_of", lambda *_: None)
-    encoder = TextEncoder.load(base, 16, "cpu")
-    with pytest.raises(TrainingFailed, match=r"step 0: .* Lower encoder\.adapt\.learning_rate$"):
-        adapt(encoder, base, TEXTS, HELD, QUICK, Processes(), seed=1)
 
 
 def test_memory_that_runs_out_while_the_base_is_adapted_names_the_settings(base, tmp_path, monkeypatch):

@@ -237,7 +237,10 @@ def test_a_projection_s_step_whose_loss_is_not_finite_names_its_own_rate(tmp_pat
         return fit_projection(*given)
 
     monkeypatch.setattr(finetune, "fit_projection", not_finite)
-    with pytest.raises(TrainingFailed, match=r"Lower encoder\.projection_learning_rate"):
+    with pytest.raises(
+        TrainingFailed,
+        match=r"'(garden|kitchen) \w+', .* more texts\. Lower encoder\.projection_learning_rate",
+    ):
         finetune.main(folder)
 
 
