@@ -30,7 +30,7 @@ from benchmarks.results import Row, Spent, score_rows, spread_rows, write_rows
 from benchmarks.scene import Scene, shoppers
 from benchmarks.slices import TARGETS, item_facts, slices
 from benchmarks.systems import Made
-from recsys_tasks.errors import EmptyPartition, SettingsError
+from recsys_tasks.errors import EmptyPartition, MissingArtefact, SettingsError, TrainingFailed
 from recsys_tasks.files import write_whole
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,8 @@ class Board:
     costs: dict[tuple[str, date], Spent] = field(default_factory=dict)
     users: dict[date, int] = field(default_factory=dict)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why a peer has no row."""
 
     def begin(self, question: Question, night: FittedNight | None) -> None:
         """Note what is asked, and what the night's steps reported."""
@@ -115,8 +117,24 @@ class Board:
         if made.chosen:
             self.facts[cut.isoformat()]["chosen"][system] = made.chosen
 
+    def leave_out(self, system: str, why: str) -> None:
+        """Drop a row at every cut: pooled figures compare the same shoppers for all rows."""
+        log.warning("%s is left out: %s", system, why)
+        self.left_out[system] = why
+        self.scores = [part for part in self.scores if part["system"][0] != system]
+        self.spreads = {key: told for key, told in self.spreads.items() if key[0] != system}
+        self.costs = {key: spent for key, spent in self.costs.items() if key[0] != system}
+        for facts in self.facts.values():
+            facts["chosen"].pop(system, None)
+
     def rows(self, horizon: int, seed: int) -> list[Row]:
-        """``horizon``: the longest, in whose splits coverage and Gini stand."""
+        """
+        ``horizon``: the longest, in whose splits coverage and Gini stand.
+
+        Raises MissingArtefact where every row was left out.
+        """
+        if not self.scores:
+            raise MissingArtefact("; ".join(self.left_out.values()))
         found = score_rows(pl.concat(self.scores), self.costs, seed)
         return [*found, *spread_rows(self.spreads, self.users, self.costs, horizon)]
 
@@ -132,9 +150,21 @@ def run(
             question = Question.at(home, cut, horizons, max_users)
             night = fit_night(question.scene.job) if needs_night else None
             board.begin(question, night)
-            for system in asked:
-                board.add(question, systems.make(system, question.scene, question.users, night))
+            for system in (name for name in asked if name not in board.left_out):
+                _score(board, system, question, night)
     return board
+
+
+def _score(board: Board, system: str, question: Question, night: FittedNight | None) -> None:
+    """A peer that cannot run here (no environment, too little memory) is left out: the other rows took hours."""
+    try:
+        made = systems.make(system, question.scene, question.users, night)
+    except (MissingArtefact, TrainingFailed) as failed:
+        if system in OWN_ROWS:
+            raise
+        board.leave_out(system, str(failed))
+    else:
+        board.add(question, made)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,7 +195,12 @@ def _write(given: argparse.Namespace, board: Board, rows: list[Row], settings: d
     """The rows; beside them every shopper's scores, and what was run with which settings and choices."""
     write_rows(given.out, rows)
     pl.concat(board.scores).write_parquet(given.out.with_suffix(".scores.parquet"))
-    run_facts = {"targets": list(TARGETS), "settings": settings, "cuts": board.facts}
+    run_facts = {
+        "targets": list(TARGETS),
+        "settings": settings,
+        "cuts": board.facts,
+        "left_out": board.left_out,
+    }
     write_whole(given.out.with_suffix(".run.json"), json.dumps(run_facts, indent=1, default=str))
 
 

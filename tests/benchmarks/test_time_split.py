@@ -1,6 +1,7 @@
 """Whole runs on the small shop, by the command line's own door."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -9,6 +10,7 @@ from benchmarks import cold_items, night, systems, time_split
 from benchmarks.isolated import Measured
 from benchmarks.scene import Scene
 from benchmarks.systems import make
+from recsys_tasks.errors import MissingArtefact, TrainingFailed
 
 PLAIN = ("popularity-7", "repeat")
 
@@ -46,6 +48,50 @@ def test_two_cuts_of_plain_rows(shop, home, tmp_path, capsys):
     assert rows["repeat", "test", "all", "NDCG@10"] == pytest.approx(ndcg, abs=1e-5)
     assert set(json.loads((tmp_path / "out.run.json").read_text())["cuts"]) == {"2026-03-07", "2026-03-31"}
     assert "NDCG@10" in capsys.readouterr().out
+
+
+def failing(monkeypatch, failures):
+    """``systems.make``, but for the rows in ``failures``: these raise at the cuts that are named."""
+
+    def some(system, scene, users, night):
+        failure = failures[system].get(str(scene.job.night)) if system in failures else None
+        if failure is not None:
+            raise failure
+        # Stands in for a peer, whose fit takes longer.
+        return replace(make("repeat", scene, users, night), system=system)
+
+    monkeypatch.setattr(systems, "make", some)
+
+
+def test_a_peer_that_cannot_run_at_one_cut_has_no_row_at_any_and_the_others_stand(
+    shop, home, tmp_path, monkeypatch
+):
+    failing(monkeypatch, {"ease": {"2026-03-30": TrainingFailed("killed: too little memory?")}, "als": {}})
+    out, asked = tmp_path / "out.json", ("repeat", "ease", "als")
+    cuts = ("--cut", "2026-03-07", "--cut", "2026-03-31")
+    assert run(shop, home, out, *cuts, "--horizons", "14", "--systems", *asked) == 0
+    rows = json.loads(out.read_text())
+    assert {row["system"] for row in rows} == {"repeat", "als"}
+    assert len({row["cut"] for row in rows}) == 3
+    told = json.loads((tmp_path / "out.run.json").read_text())
+    assert told["left_out"] == {"ease": "killed: too little memory?"}
+
+
+def test_a_run_that_makes_no_row_at_all_is_an_error_that_says_why(shop, home, tmp_path, monkeypatch, capsys):
+    failing(
+        monkeypatch, {"als": {"2026-03-16": MissingArtefact("als needs an environment: run `make bench`")}}
+    )
+    out = tmp_path / "out.json"
+    assert run(shop, home, out, "--cut", "2026-03-17", "--horizons", "14", "--systems", "als") != 0
+    assert "run `make bench`" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_failure_of_the_products_own_rows_ends_the_run(shop, home, tmp_path, monkeypatch):
+    failing(monkeypatch, {"repeat": {"2026-03-16": TrainingFailed("broken")}})
+    out = tmp_path / "out.json"
+    assert run(shop, home, out, "--cut", "2026-03-17", "--horizons", "14", "--systems", *PLAIN) != 0
+    assert not out.exists()
 
 
 @pytest.mark.slow
