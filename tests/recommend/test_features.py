@@ -10,8 +10,8 @@ from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import GROUPS, NAMES, features
 from recsys_tasks.recommend.features.column import likeness, products
 from recsys_tasks.recommend.features.likeness import tower_scores
-from recsys_tasks.recommend.pool import Pool, pool_of
-from recsys_tasks.recommend.proposals import Proposals
+from recsys_tasks.recommend.pool import PROPOSE, Pool, pool_of
+from recsys_tasks.recommend.proposals import Proposals, rank_within
 from recsys_tasks.settings import FeatureGroup, RankerSettings
 from tests.recommend.shop import (
     NIGHT_END,
@@ -55,6 +55,11 @@ BOB = bought("bob", "tea", 1, 2)
         ("category_share", "cup", 0),
         ("item_buyers_7", "tea", np.log1p(2)),
         ("item_buyers_7", "mat", 0),
+        ("item_buyers_28", "tea", np.log1p(2)),
+        # Two buyers this week, two this month: four times the pace of the month.
+        ("item_trend", "tea", np.log((4 * 2 + 1) / (2 + 1))),
+        ("item_trend", "mat", 0),
+        ("own_mean_due", "tea", 3 / (18 / 3)),
         ("item_age", "tea", 17),
         ("item_idle", "tea", 1),
         ("item_age", "mat", np.nan),
@@ -64,6 +69,42 @@ BOB = bought("bob", "tea", 1, 2)
 )
 def test_known_answers(name, item, value):
     assert row(name, "ann", item, *ANN, *BOB) == pytest.approx(value, rel=1e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize("group", ["category", "brand"])
+def test_what_is_taken_of_a_group_speaks_for_its_other_items(group):
+    """Cup and tea are of one kind, mat is of another; only tea and mat were bought."""
+    events = (*ANN, *bought("ann", "mat", 5))
+
+    def of(fact, item):
+        return row(f"{group}_{fact}", "ann", item, *events, **{group: ["hot", "soft", "hot"]})
+
+    taken = {"hot": sum(2 ** (-age / 90) for age in (3, 10, 17)), "soft": 2 ** (-5 / 90)}
+    assert of("90", "cup") == pytest.approx(taken["hot"], rel=1e-4)
+    assert of("share", "cup") == pytest.approx(taken["hot"] / sum(taken.values()), rel=1e-4)
+    assert [of(fact, "cup") for fact in ("last", "days", "cadence")] == [3, 3, 7]
+    assert of("due", "cup") == pytest.approx(3 / 7)
+    assert [of(fact, "mat") for fact in ("last", "days")] == [5, 1]
+    assert np.isnan(of("cadence", "mat"))
+
+
+def test_every_sources_place_is_a_feature_under_its_own_name():
+    of = lively()
+    batch = Batch(shoppers(of, "u03", "u07"), night_model(lively_items()).at(of).sight)
+    pool = pool_of(batch, RankerSettings(per_source=5), new_only=False)
+    values = dict(zip(NAMES, features(pool, batch).T, strict=True))
+    proposed = {name: PROPOSE[name](batch, 5, False) for name in SOURCES if name != "repeat"}
+    for name, rows in proposed.items():
+        place = dict(zip(_pairs(rows), rank_within(rows.shopper), strict=True))
+        expected = [place.get(pair, np.nan) for pair in _pairs(pool.rows)]
+        assert np.array_equal(values[f"source_{name}_rank"], np.float32(expected), equal_nan=True), name
+    wanted = dict(zip(_pairs(proposed["category"]), proposed["category"].score, strict=True))
+    expected = [wanted.get(pair, np.nan) for pair in _pairs(pool.rows)]
+    assert np.array_equal(values["source_category_score"], np.float32(expected), equal_nan=True)
+
+
+def _pairs(rows):
+    return list(zip(rows.shopper.tolist(), rows.item.tolist(), strict=True))
 
 
 def test_price_is_the_catalogues_where_it_has_one():

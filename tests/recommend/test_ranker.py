@@ -75,6 +75,15 @@ def test_it_survives_saving_as_text(tmp_path):
         assert np.array_equal(before.scores(rows, new_only), after.scores(rows, new_only))
 
 
+def test_what_every_feature_gained_is_stored_with_the_trees(tmp_path):
+    both = fitted(all=planted(), new=planted(seed=4))
+    both.save(tmp_path)
+    stored = json.loads((tmp_path / FEATURES).read_text())["importance"]
+    assert stored == both.importance()
+    assert [len(stored[head]) for head in ("all", "new")] == [len(NAMES)] * 2
+    assert stored["all"] != stored["new"]
+
+
 def test_the_towers_score_counts_as_its_head_says(ranker, tmp_path):
     rows = planted(seed=3).values
     Ranker(ranker.boosters, {"all": 0.5, "new": 9.0}).save(tmp_path)

@@ -1,15 +1,21 @@
 from dataclasses import replace
 
+import numpy as np
+import polars as pl
 import pytest
 
 from recsys_tasks.errors import EmptyPartition, MissingArtefact
 from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.lake.snapshot import EVENT_ORDER
+from recsys_tasks.lake.tables import Lake
+from recsys_tasks.schema import Events
 from recsys_tasks.settings import RuleSettings
-from recsys_tasks.steps import build_index, recommend, train_towers
+from recsys_tasks.steps import build_index, build_pairs, recommend, train_towers
 from recsys_tasks.steps.build_index import run
-from tests.pairs.night import NIGHT
-from tests.steps.list_night import ListShop, decided, list_job
-from tests.steps.tower_night import TowerJob, tower_job
+from recsys_tasks.workspace import Workspace
+from tests.pairs.night import FIRST, LAST, NIGHT, ZONE, catalogue
+from tests.steps.list_night import ListShop, decided, list_job, staple_log
+from tests.steps.tower_night import TowerJob, make_vectors, tower_job
 
 
 @pytest.fixture
@@ -25,6 +31,23 @@ def test_the_index_holds_what_tonights_lists_may_hold(job):
     assert index.item_ids.to_list() == job.lake.snapshot(NIGHT.as_of).eligible().to_list()
     # Sold from the window on only: the towers never saw it, tonight's lists may hold it.
     assert "launch" in index.item_ids
+
+
+def test_an_item_nobody_touched_is_in_the_index_on_the_night_it_appears(tmp_path):
+    lake = Lake(Workspace(tmp_path).lake)
+    lake.write_days(FIRST, LAST, ZONE, Events.validate(staple_log().sort(EVENT_ORDER)), {})
+    lake.write_items(catalogue().filter(pl.col("item_id") != "launch"), NIGHT.shift(-1))
+    lake.write_items(catalogue(), NIGHT)
+    job = TowerJob(Workspace(tmp_path), lake)
+    build_pairs.run(job)
+    make_vectors(job)
+    train_towers.run(job)
+    assert "launch" not in lake.snapshot(NIGHT.as_of).events["item_id"]
+    assert "launch" not in lake.snapshot(NIGHT.shift(-1).as_of).eligible()
+    index = ItemIndex.load(job.workspace.at(run(job)["artefact"]).path)
+    row = index.faiss_index.reconstruct(index.item_ids.to_list().index("launch"))
+    # The first numbers are learned, and nothing was learned of it: they come from its text.
+    assert np.linalg.norm(row[: job.settings.towers.dim]) > 0.01
 
 
 def test_the_shops_rules_hold_for_the_index_and_make_another(job):

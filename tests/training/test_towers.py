@@ -193,6 +193,21 @@ def test_without_ids_items_of_one_text_and_category_are_one(fit):
     assert np.array_equal(rows[0], rows[1])
 
 
+def test_ids_and_dimensions_of_histories_are_hidden_by_their_shares():
+    """What is hidden of an item is its id alone; what is left of a history is as long as before, on average."""
+    settings = SMALL.model_copy(update={"id_dropout": 0.25, "input_dropout": 0.5})
+    data = tower_data.tower_data(snapshot().events, examples(), settings, WEIGHTS, UNTIL)
+    fit = Fit(data, Catalogue.of(data.item_ids, snapshot().items, vectors()), settings, 1, None)
+    given = []
+    fit.net.register_forward_pre_hook(lambda net, seen: given.append(seen[1:]))
+    fit.run(2)
+    hidden = torch.cat([(ids == 0).all(dim=1) for ids, _ in given])
+    kept = torch.cat([dropped.flatten() for _, dropped in given])
+    assert hidden.float().mean().item() == pytest.approx(0.25, abs=0.05)
+    assert set(kept.tolist()) == {0.0, 2.0}
+    assert kept.mean().item() == pytest.approx(1.0, abs=0.05)
+
+
 def test_without_popularity_the_last_dimension_is_nothing():
     model = fitted(settings=SMALL.model_copy(update={"popularity_days": []})).model
     popularity = model.popularity(log(), UNTIL, pl.Series(ITEMS), snapshot().items)
