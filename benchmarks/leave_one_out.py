@@ -26,7 +26,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.isolated import measured
-from benchmarks.results import Row, Spent, write_rows
+from benchmarks.quality_tables import lists
+from benchmarks.results import SPLIT, Row, Spent, write_rows
 from benchmarks.sequences import cold, figures, systems
 from benchmarks.sequences.encoded import encoded
 from benchmarks.sequences.figures import Slice
@@ -181,17 +182,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             *(len(task.valid), len(task.test)),
         )
         for board in run(task, asked, with_cold=not options.no_cold):
-            _write(options.out, board)
+            rows = _write(options.out, board)
     except RecsysError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    _show(rows)
     return 0
 
 
-def _write(out: Path, board: Board) -> None:
-    write_rows(out, board.rows())
+def _write(out: Path, board: Board) -> list[Row]:
+    rows = board.rows()
+    write_rows(out, rows)
     chosen = {name: answer.chosen for name, answer in board.answers.items() if answer.chosen}
     write_whole(out.with_suffix(".chosen.json"), json.dumps(chosen, indent=2, default=str))
+    return rows
+
+
+def _show(rows: list[Row]) -> None:
+    """The table of each slice of the test targets."""
+    for name in dict.fromkeys(row["slice"] for row in rows if row["split"] == SPLIT):
+        print(f'\ntest, "{name}"\n\n{lists(rows, name, (*figures.METRICS, figures.COLD_METRICS[0]))}')
 
 
 def _asked(names: Sequence[str] | None) -> list[str]:

@@ -104,7 +104,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(cold, "FOLDS", 3)
 
 
-def test_the_json_holds_every_row_with_its_interval(quick, tmp_path, monkeypatch):
+def test_the_json_holds_every_row_with_its_interval_and_the_tables_are_printed(
+    quick, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setitem(systems.PEERS, "item-knn", Fixed)
     listed(*walks()).write_parquet(tmp_path / "sequences.parquet")
     pl.DataFrame({"item_id": range(35), "title": ["tent"] * 35}).write_parquet(tmp_path / "items.parquet")
@@ -128,6 +130,11 @@ def test_the_json_holds_every_row_with_its_interval(quick, tmp_path, monkeypatch
         assert row["peak_mb"] > 0
     chosen = json.loads(out.with_suffix(".chosen.json").read_text())
     assert len(chosen["ours"]["epochs"]) == 2
+    printed = capsys.readouterr().out
+    ours = rows[keys.index(("ours", "test", "all", "HR@5"))]
+    assert f"| **ours** | {ours['value']:.4f} |".replace("0.", ".") in printed
+    assert 'test, "cold/among-all"' in printed
+    assert "- item-knn" not in printed
 
 
 def test_a_row_that_was_not_asked_is_in_no_cold_slice(quick, tmp_path):
@@ -139,6 +146,25 @@ def test_a_row_that_was_not_asked_is_in_no_cold_slice(quick, tmp_path):
     rows = [row for row in json.loads(out.read_text()) if row["slice"].startswith("cold/")]
     assert not [row["system"] for row in rows if "frozen-encoder" in row["system"]]
     assert {"ours", "ours-text", "ours - ours-text"} <= {row["system"] for row in rows}
+
+
+@pytest.mark.parametrize("name", ["ours", "item-knn", "ease"])
+def test_the_test_targets_decide_nothing(quick, name):
+    """Two files that differ in the last item of each list alone: what is chosen and listed is the same."""
+    one, other = (
+        read_task(listed(*([*walk, (k + shift) % 30] for k, walk in enumerate(walks()))), NO_ITEMS)
+        for shift in (0, 7)
+    )
+    assert one.item_ids.equals(other.item_ids)
+    assert (one.test.targets != other.test.targets).all()
+    text = np.eye(8, dtype=np.float32)[np.arange(len(one.item_ids)) % 8]
+    made, again = (
+        systems.ours(task, text)["ours"] if name == "ours" else systems.peer(task, name)[name]
+        for task in (one, other)
+    )
+    assert made.chosen == again.chosen
+    for key, lists in made.lists.items():
+        assert np.array_equal(lists, again.lists[key]), key
 
 
 def test_faults_are_told_in_a_line(tmp_path, capsys):
