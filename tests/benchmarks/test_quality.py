@@ -1,8 +1,11 @@
 import json
+import re
+import shlex
+from importlib import import_module
 
 import pytest
 
-from benchmarks import quality
+from benchmarks import quality, systems, variants
 from benchmarks.quality_tables import ablation, cold, leads, lists
 from recsys_tasks.errors import MissingArtefact, SettingsError
 
@@ -73,3 +76,39 @@ def test_a_block_of_an_unknown_kind_and_a_missing_file_are_told(tmp_path):
         quality.filled(page("list shop new"), tmp_path)
     with pytest.raises(MissingArtefact, match=r"shop\.json does not exist"):
         quality.filled(page("lists shop new"), tmp_path)
+
+
+def commands(page: str) -> list[tuple[str, list[str]]]:
+    """(module, arguments) of every benchmark in a code block of a page."""
+    blocks = re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    words = [shlex.split(line) for line in lines if line.startswith("python -m benchmarks.")]
+    return [(words[2], words[3:]) for words in words]
+
+
+# The benchmarks of lists and encoders: their options can be read without a run.
+OF_LISTS = {
+    f"benchmarks.{name}" for name in ("time_split", "cold_items", "leave_one_out", "ablation", "backbone")
+}
+COMMANDS = [
+    (page.name, *command)
+    for page in (quality.PAGE, quality.CHECKOUT / "benchmarks" / "README.md")
+    for command in commands(page.read_text(encoding="utf-8"))
+    if command[0] in OF_LISTS
+]
+
+
+def test_the_page_of_the_tables_has_a_command_of_every_kind():
+    told = {module for page, module, _ in COMMANDS if page == quality.PAGE.name}
+    assert told >= OF_LISTS - {"benchmarks.backbone"}
+
+
+@pytest.mark.parametrize(
+    ("page", "module", "arguments"), COMMANDS, ids=[f"{page}: {module}" for page, module, _ in COMMANDS]
+)
+def test_a_command_of_the_pages_can_be_given_as_it_stands(page, module, arguments):
+    given = import_module(module)._parser().parse_args(arguments)
+    if module == "benchmarks.time_split":
+        assert systems.names(given.systems)
+    if module == "benchmarks.ablation":
+        assert variants.asked(given.variants, given.systems)
