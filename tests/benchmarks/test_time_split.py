@@ -9,8 +9,10 @@ import pytest
 from benchmarks import cold_items, night, systems, time_split
 from benchmarks.isolated import Measured
 from benchmarks.scene import Scene
-from benchmarks.systems import make
+from benchmarks.systems import make, own_lists
 from recsys_tasks.errors import MissingArtefact, TrainingFailed
+from recsys_tasks.steps import recommend
+from tests.benchmarks.shop import CUT
 
 PLAIN = ("popularity-7", "repeat")
 
@@ -108,6 +110,24 @@ def test_ours_is_the_night_and_a_second_run_makes_nothing_again(shop, home, tmp_
     assert ("ours - popularity-7", "test", "new", "NDCG@10") in rows
     seconds = {row["system"]: row["seconds"] for row in json.loads(files[0].read_text())}
     assert seconds["ours"] > seconds["ours-tower"] > seconds["popularity-7"] == 1.0
+
+
+@pytest.mark.slow
+def test_ours_lists_what_the_step_of_that_night_writes(home, tmp_path):
+    at_home = home.settings.model_copy(update={"database": f"sqlite:///{tmp_path / 'serve.db'}"})
+    job = replace(home.job(CUT), settings=at_home)
+    refs = night.run_steps(job).refs
+    job.store.migrate()
+    job.store.record_decision(
+        job.night.date, accepted=True, refs=refs, champion={}, metrics={}, why="for a test"
+    )
+    folder = job.workspace.at(recommend.run(job)["artefact"]).path
+    written = pl.read_parquet(folder / "lists.parquet").sort("user_id", "rank")
+    scene = Scene(job)
+    asked = own_lists("ours", scene, scene.snapshot.events["user_id"].unique(), refs)["all"]
+    columns = ["user_id", "rank", "item_id", "source"]
+    assert written["rank"].max() == job.top_k
+    assert asked.filter(pl.col("rank") <= job.top_k).select(columns).equals(written.select(columns))
 
 
 @pytest.mark.slow
