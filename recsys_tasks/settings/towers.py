@@ -39,6 +39,7 @@ class TowerSettings(Section):
     """Strength of the correction for drawing popular items more often."""
     example_half_life_days: PositiveFloat = 180.0
     input_dropout: Share = 0.2
+    """Share of the numbers of a shopper's bags hidden in training; a transformer has its own, of .2 in every layer."""
     id_dropout: Share = 0.2
     """Share of item ids hidden in training, so that an item without history works from its text; 1: no ids."""
     popularity_days: list[PositiveInt] = [7, 28, 180]
