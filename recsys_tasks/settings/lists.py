@@ -40,7 +40,10 @@ class RankerSettings(Section):
     label_days: PositiveInt = 28
     """Each cut within those days is labelled by what was taken in this many days behind it."""
     enough_taken: PositiveInt = 10_000
-    """Where fewer items were taken in all labels together, days and labels become 2, 4 or 8 times as long."""
+    """
+    Where fewer items were taken in all labels together, days and labels become 2, 4 or 8 times as long, as far as half
+    of the log reaches.
+    """
     trees: PositiveInt = 150
     sources: list[CandidateSource] = list(CANDIDATE_SOURCES)
     """Where candidates come from; leave a name out and its source is off."""

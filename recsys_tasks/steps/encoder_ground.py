@@ -19,6 +19,7 @@ from recsys_tasks.pairs.positives import named_pairs
 from recsys_tasks.schema import Negatives, Pairs
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.ranker_plan import ranker_begins
 from recsys_tasks.training.encoder_data import Bools, EncoderData, Source, encoder_data, held_out
 from recsys_tasks.training.replay import before, limited
 
@@ -47,16 +48,24 @@ class Ground:
 
 
 def gate_cut(job: Job, events: pl.DataFrame) -> datetime:
-    """Training ends where the days of the encoder gate begin."""
+    """
+    Where training ends and the days of the encoder gate begin.
+
+    It ends before the days that tonight's ranker learns from as well: its texts' vectors are behind the ranker's
+    candidates and features, and would tell there what was taken, as they will not at serving.
+    """
     settings, night = job.settings, job.night
     texts = events["item_id"].unique().sort()
-    return validation_cut(
+    asked = validation_cut(
         events,
         texts.filter(held_out(texts, settings.encoder.cold_share, settings.seed)),
         until=night.train_until,
         days_before=lambda days: days_before(night.train_until, days, settings.zone),
         target_events=settings.target_events,
     )
+    begin = events["occurred_at"].min()
+    ranked = next((at for at in ranker_begins(job) if begin is not None and begin < at), asked)  # type: ignore[operator]
+    return min(asked, ranked)
 
 
 def training_data(

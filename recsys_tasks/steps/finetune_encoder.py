@@ -29,6 +29,7 @@ from recsys_tasks.steps.encoder_start import earlier_encoder, start_of, warm_sta
 from recsys_tasks.steps.encoder_training import Asked, train
 from recsys_tasks.steps.encoder_vectors import as_used, base_vectors
 from recsys_tasks.steps.job import Job
+from recsys_tasks.steps.ranker_plan import ranker_begins
 from recsys_tasks.steps.rooms import COMMON
 from recsys_tasks.training import job_folder, trackers
 from recsys_tasks.training.adaptation import read_adaptation
@@ -115,6 +116,10 @@ def run(job: Job) -> Facts:
             "items": job.lake.state(job.night)["items"],
             "base": weights_hash(base),
             "warm": None if warm is None else warm.ref,
+            # Where training ends is up to them.
+            "ranker_begins": [at.isoformat() for at in ranker_begins(job)]
+            if job.settings.encoder.enabled
+            else None,
         },
         settings={
             **job.settings.encoder.model_dump(mode="json", exclude=_no_part(job, warm)),

@@ -69,6 +69,7 @@ RANKER_ROOMS = (
     "pairs",
     "steps/standing_ranker",
     "steps/ranker_cuts",
+    "steps/ranker_plan",
     "steps/ranker_proof",
     "steps/train_ranker",
 )

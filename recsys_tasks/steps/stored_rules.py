@@ -201,12 +201,24 @@ def compared_with_a_blind_champion(stored: Stored) -> Iterator[Finding]:
     yield from _found("champion of this night or later", late)
 
 
+def ranker_learned_blind(stored: Stored) -> Iterator[Finding]:
+    """A ranker whose candidates came of text vectors that had learned from its labels."""
+    ranker, encoder = stored.made.get("ranker"), stored.made.get("encoder")
+    if ranker is None or encoder is None or not encoder.metrics.get("kept"):
+        return
+    seen = datetime.fromisoformat(encoder.metrics["trained_before"])
+    early = [cut for cut in ranker.metrics.get("cuts", []) if datetime.fromisoformat(cut) < seen]
+    wrong = [f"{ranker.ref} has a cut at {cut}, {encoder.ref} learned up to {seen}" for cut in early]
+    yield from _found("ranker cut whose labels the encoder had learned from", wrong)
+
+
 RULES: dict[str, Callable[[Stored], Iterable[Finding]]] = {
     rule.__name__: rule
     for rule in (
         cut_at_its_own_night,
         made_from_the_past,
         fitted_before_the_window,
+        ranker_learned_blind,
         items_known_by_then,
         refit_ends_with_the_night,
         refit_makes_lists_only,

@@ -2,18 +2,15 @@
 The night's ranker, with the base towers that it learned from.
 
 The base towers see nothing of the ranker's days: a ranker must learn from candidates of a model that did not know
-what was taken. For the same reason the purchase classifier, where the ranker reads one, is fitted to what the base
-towers saw; it stays with the ranker. The ranker learns from cuts every other week within those days, each labelled by
-the four weeks behind it: a shopper takes few new items in a week, and shorter labels, or one cut alone, were measured
-to be worse. How much the towers' own score counts beside the learned order is decided at a cut that was held out
-(``ranker_proof``).
+what was taken. For the same reason a tuned encoder ends where these days begin (``encoder_ground``), and the purchase
+classifier, where the ranker reads one, is fitted to what the base towers saw; it stays with the ranker. The ranker
+learns from cuts every other week within those days, each labelled by the four weeks behind it: a shopper takes few new
+items in a week, and shorter labels, or one cut alone, were measured to be worse. How much the towers' own score counts
+beside the learned order is decided at a cut that was held out (``ranker_proof``).
 """
 
 import logging
-from collections.abc import Iterator, Sequence
 from datetime import datetime
-
-import polars as pl
 
 from recsys_tasks.errors import LeakFound
 from recsys_tasks.model.towers import TowerModel
@@ -27,7 +24,8 @@ from recsys_tasks.recommend.ranker_data import both_groups, learners
 from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
-from recsys_tasks.steps.ranker_cuts import Plan, plans
+from recsys_tasks.steps.ranker_cuts import Plan
+from recsys_tasks.steps.ranker_plan import preferred, taken
 from recsys_tasks.steps.ranker_proof import prove
 from recsys_tasks.steps.standing_ranker import (
     CLASSIFIER,
@@ -83,7 +81,7 @@ def run(job: Job) -> Facts:
 
 def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
     text = TextVectors.load(vectors.path)
-    for plan in _preferred(job, plans(job.night, job.settings.ranker)):
+    for plan in preferred(job):
         base = _base_towers(job, text, plan[0].at)
         if base is not None:
             break
@@ -100,20 +98,6 @@ def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
     model = NightModel("base", base, text, None, job.settings.ranker, scorer=scorer)
     draft.metrics.update(cuts=[cut.at.isoformat() for cut in plan])
     _fit(job, _groups(job, model, plan), draft)
-
-
-def _preferred(job: Job, every: Sequence[Plan]) -> Iterator[Plan]:
-    """The plans in the order to be tried: the shortest with enough to learn from, then ever shorter ones."""
-    *longer, young = every
-    enough = job.settings.ranker.enough_taken
-    # Counted no further than need be: the longest plan reads more than a year of events.
-    first = next((n for n, plan in enumerate(longer) if _size(job, plan) >= enough), len(longer) - 1)
-    return iter([*reversed(longer[: first + 1]), young])
-
-
-def _size(job: Job, plan: Plan) -> int:
-    """Distinct (shopper, item, cut) that were taken in the labels of a plan."""
-    return sum(len(_taken(job, cut).select("user_id", "item_id").unique()) for cut in plan)
 
 
 def _base_towers(job: Job, text: TextVectors, until: datetime) -> TowerModel | None:
@@ -148,17 +132,12 @@ def _groups(job: Job, model: NightModel, plan: Plan) -> Heads:
     heads: Heads = {head: {} for head in HEADS}
     for cut in plan:
         opened = model.at(recommender(job, model, job.lake.snapshot(cut.at)).context)
-        taken = _taken(job, cut)
-        batch = learners(opened, taken, settings.max_users, seed)
-        for head, groups in zip(HEADS, both_groups(batch, settings, taken, seed), strict=True):
+        labels = taken(job, cut)
+        batch = learners(opened, labels, settings.max_users, seed)
+        for head, groups in zip(HEADS, both_groups(batch, settings, labels, seed), strict=True):
             heads[head] |= {cut: groups} if groups else {}
         log.info("cut %s: %d shoppers", cut.at, len(batch.shoppers.ids))
     return heads
-
-
-def _taken(job: Job, cut: LearningCut) -> pl.DataFrame:
-    events = job.lake.events_between(cut.at, cut.until)
-    return events.filter(pl.col("event_type").is_in(job.settings.target_events))
 
 
 def _fit(job: Job, heads: Heads, draft: Draft) -> None:

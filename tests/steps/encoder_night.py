@@ -8,7 +8,7 @@ import pytest
 
 from recsys_tasks.calendar import Night
 from recsys_tasks.evaluate.encoder_gate import Slice, Verdict
-from recsys_tasks.settings import EncoderSettings, ItemSourceSettings
+from recsys_tasks.settings import EncoderSettings, ItemSourceSettings, RankerSettings
 from recsys_tasks.steps import build_pairs, finetune_encoder
 from recsys_tasks.steps.encoder_files import MODEL, REFUSED
 from tests.pairs.night import ShopSettings, SmallJob, small_job
@@ -59,7 +59,9 @@ def encoder_job(folder: Path, **changes: object) -> EncoderJob:
             **changes,
         }
     )
-    job = EncoderJob(small.workspace, small.lake, EncoderShop(encoder=encoder))
+    # Its days are among those that the encoder gate asks about: the gate alone decides where training ends.
+    ranker = RankerSettings(days=14, label_days=7, enough_taken=1)
+    job = EncoderJob(small.workspace, small.lake, EncoderShop(encoder=encoder, ranker=ranker))
     build_pairs.run(job)
     return job
 

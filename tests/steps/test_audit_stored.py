@@ -130,6 +130,18 @@ def test_a_ranker_that_learned_from_the_window(job):
     assert found(job) == {"model fitted on days of the gate's window": 1}
 
 
+def test_a_ranker_whose_labels_the_encoder_had_learned_from(job):
+    cuts = job.workspace.need("ranker", NIGHT).metrics["cuts"]
+    told = {"kept": True, "trained_before": max(cuts)}
+    forge(job, "encoder", lambda manifest: manifest["metrics"].update(told))
+    what = "ranker cut whose labels the encoder had learned from"
+    assert found(job) == {what: len(cuts) - 1}
+    forge(job, "encoder", lambda manifest: manifest["metrics"].update(kept=False))
+    assert found(job) == {}, "the base learned from nobody"
+    forge(job, "encoder", lambda manifest: manifest["metrics"].update(kept=True, trained_before=min(cuts)))
+    assert found(job) == {}
+
+
 def test_a_model_that_does_not_tell_what_it_saw(job):
     forge(job, "encoder", lambda manifest: manifest["recorded"].clear())
     assert found(job) == {"model that does not tell up to where it saw the log": 1}

@@ -11,7 +11,7 @@ from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.ranker import Ranker
 from recsys_tasks.settings import RankerSettings, TowerSettings
 from recsys_tasks.steps import build_pairs, standing_ranker, train_ranker
-from recsys_tasks.steps.ranker_cuts import plans
+from recsys_tasks.steps.ranker_plan import preferred
 from recsys_tasks.steps.standing_ranker import earlier_ranker, ranker_of
 from recsys_tasks.steps.train_ranker import BASE, run
 from tests.pairs.night import NIGHT
@@ -97,18 +97,28 @@ def test_a_log_too_young_for_the_first_cut_is_learned_from_later_ones(tmp_path):
     assert facts["cuts"] == [NIGHT.days_before_end(21).isoformat()]
 
 
-@pytest.mark.parametrize(("enough", "first"), [(1, 13), (400, 27), (10**6, 111)])
-def test_a_shop_where_little_is_taken_is_looked_at_over_longer_days(job, enough, first):
-    ranker = RankerSettings(days=14, label_days=7, enough_taken=enough)
+@pytest.mark.parametrize(
+    ("days", "enough", "first"),
+    [(14, 1, 13), (14, 400, 27), (14, 10**6, 27), (7, 10**6, 27), (60, 10**6, 57)],
+    ids=[
+        "enough",
+        "twice as long",
+        "not over half of the log",
+        "four times as long",
+        "as set, whatever the log",
+    ],
+)
+def test_a_shop_where_little_is_taken_is_looked_at_over_longer_days(job, days, enough, first):
+    ranker = RankerSettings(days=days, label_days=7, enough_taken=enough)
     little = replace(job, settings=ListShop(ranker=ranker))
-    plan = next(train_ranker._preferred(little, plans(job.night, ranker)))
+    plan = next(preferred(little))
     # 28 and 112 days, less the hour that the change of clocks takes.
     assert (job.night.train_until - plan[0].at).days == first
 
 
 def test_labels_inside_the_window_stop_the_step(tmp_path, monkeypatch):
     leaking = [LearningCut(NIGHT.days_before_end(21), NIGHT.days_before_end(6))]
-    monkeypatch.setattr(train_ranker, "plans", lambda night, settings: [leaking])
+    monkeypatch.setattr(train_ranker, "preferred", lambda _job: iter([leaking]))
     with pytest.raises(LeakFound, match="ranker labels inside the gate's window"):
         run(ready(tmp_path))
 
