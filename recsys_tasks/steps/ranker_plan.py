@@ -5,6 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
+from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.pairs.audit import LearningCut
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan, plans
@@ -33,6 +34,21 @@ def ranker_begins(job: Job) -> list[datetime]:
     the first of these on that has events before it knows nothing of the days that the ranker learns from.
     """
     return [plan[0].at for plan in preferred(job)]
+
+
+def learned_until(job: Job, encoder: str) -> datetime | None:
+    """
+    Up to where an encoder has learned from the log; none for a base that learned from nobody.
+
+    Tonight's own ends before the ranker's days. One of an earlier night that goes on may not: other settings, or an
+    earlier version, made it.
+    """
+    try:
+        metrics = job.workspace.at(encoder).metrics
+    except MissingArtefact:
+        # Vectors may outlive their encoder; nobody can tell any more.
+        return None
+    return datetime.fromisoformat(metrics["trained_before"]) if metrics.get("kept") else None
 
 
 def taken(job: Job, cut: LearningCut) -> pl.DataFrame:

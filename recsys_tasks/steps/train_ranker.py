@@ -25,7 +25,7 @@ from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.champion import recommender
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan
-from recsys_tasks.steps.ranker_plan import preferred, taken
+from recsys_tasks.steps.ranker_plan import learned_until, preferred, taken
 from recsys_tasks.steps.ranker_proof import prove
 from recsys_tasks.steps.standing_ranker import (
     CLASSIFIER,
@@ -74,26 +74,34 @@ def run(job: Job) -> Facts:
     ) as draft:
         if draft.is_new:
             draft.metrics.update(encoder=encoder, features=list(NAMES))
-            _make(job, vectors, draft)
+            _make(job, vectors, draft, learned_until(job, encoder))
         facts = draft.metrics if draft.is_new else draft.artefact.metrics
     return {"artefact": draft.artefact.ref, "reused": not draft.is_new, **facts}
 
 
-def _make(job: Job, vectors: Artefact, draft: Draft) -> None:
+def _make(job: Job, vectors: Artefact, draft: Draft, seen: datetime | None) -> None:
     text = TextVectors.load(vectors.path)
+    why = "the log has nothing to learn from before the ranker's days"
     for plan in preferred(job):
-        base = _base_towers(job, text, plan[0].at)
+        begin = plan[0].at
+        if seen is not None and begin < seen:
+            why = (
+                f"the encoder learned from the ranker's days, up to {seen}; the next encoder night's does not"
+            )
+            log.info("no cut at %s: the encoder has learned up to %s", begin, seen)
+            continue
+        base = _base_towers(job, text, begin)
         if base is not None:
             break
-        log.info("the log has nothing to learn from before %s", plan[0].at)
+        log.info("the log has nothing to learn from before %s", begin)
     else:
-        draft.metrics.update(fitted=False, why="the log has nothing to learn from before the ranker's days")
+        draft.metrics.update(fitted=False, why=why)
         return
     base.save(draft.path / BASE)
     if job.settings.classifier.enabled:
         from recsys_tasks.steps.fit_classifier import fit_classifier
 
-        draft.metrics.update(classifier=fit_classifier(job, plan[0].at, draft.path / CLASSIFIER))
+        draft.metrics.update(classifier=fit_classifier(job, begin, draft.path / CLASSIFIER))
     scorer = scorer_in(draft.path / CLASSIFIER)
     model = NightModel("base", base, text, None, job.settings.ranker, scorer=scorer)
     draft.metrics.update(cuts=[cut.at.isoformat() for cut in plan])

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -114,6 +115,31 @@ def test_a_shop_where_little_is_taken_is_looked_at_over_longer_days(job, days, e
     plan = next(preferred(little))
     # 28 and 112 days, less the hour that the change of clocks takes.
     assert (job.night.train_until - plan[0].at).days == first
+
+
+def encoder_that_learned(job, until, *, kept):
+    """The vectors of an encoder whose training ended at ``until``."""
+    with job.workspace.artefact(
+        "encoder", NIGHT, inputs={}, settings={"until": str(until), "kept": kept}, rooms=()
+    ) as draft:
+        draft.metrics.update(kept=kept, trained_before=until.isoformat())
+    make_vectors(job, draft.artefact.ref)
+
+
+def test_the_ranker_learns_from_no_day_that_the_encoder_has_learned_from(tmp_path):
+    job = bare_job(tmp_path, settings=ListShop(ranker=RankerSettings(days=28, label_days=14, enough_taken=1)))
+    build_pairs.run(job)
+    whole, *_, newest = next(preferred(job))
+    encoder_that_learned(job, whole.at, kept=True)
+    assert run(job)["cuts"][0] == whole.at.isoformat(), "it ends where the ranker's days begin"
+    encoder_that_learned(job, newest.at, kept=True)
+    assert run(job)["cuts"] == [newest.at.isoformat()]
+    encoder_that_learned(job, newest.at + timedelta(days=1), kept=True)
+    facts = run(job)
+    assert not facts["fitted"]
+    assert "the encoder learned from the ranker's days, up to" in facts["why"]
+    encoder_that_learned(job, newest.at + timedelta(days=1), kept=False)
+    assert run(job)["cuts"][0] == whole.at.isoformat(), "a base has learned from nobody"
 
 
 def test_labels_inside_the_window_stop_the_step(tmp_path, monkeypatch):
