@@ -13,6 +13,8 @@ from recsys_tasks.recommend.topics import TOPICS
 # Days in which an event loses half its say in which segment a shopper belongs to.
 HALF_LIFE = 90.0
 DAYS = 28.0
+# Shoppers whose masses are held at a time (8 bytes a topic each).
+USERS_AT_ONCE = 65_536
 # A segment's order is kept to this length.
 LONGEST = 500
 
@@ -55,11 +57,17 @@ class Segments:
 
 
 def _main_topic(context: Context, topic: Ints) -> Ints:
+    """Block by block of shoppers: a row of TOPICS for every shopper at once would grow with their number."""
     log, users = context.log, len(context.log.users)
-    reads = (log.weight > 0) & (log.item >= 0)
-    weight = log.weight[reads] * np.exp2(-log.age[reads] / HALF_LIFE)
-    cell = log.user[reads] * TOPICS + topic[log.item[reads]]
-    mass = np.bincount(cell, weights=weight, minlength=users * TOPICS).reshape(users, TOPICS)
-    main: Ints = np.round(mass, 5).argmax(axis=1).astype(np.int64)
-    main[mass.sum(axis=1) == 0] = -1
+    main = np.full(users, -1, np.int64)
+    for first in range(0, users, USERS_AT_ONCE):
+        size = min(USERS_AT_ONCE, users - first)
+        rows = slice(log.start[first], log.start[first + size])
+        item, event_weight = log.item[rows], log.weight[rows]
+        reads = (event_weight > 0) & (item >= 0)
+        weight = event_weight[reads] * np.exp2(-log.age[rows][reads] / HALF_LIFE)
+        cell = (log.user[rows][reads] - first) * TOPICS + topic[item[reads]]
+        mass = np.bincount(cell, weights=weight, minlength=size * TOPICS).reshape(size, TOPICS)
+        # A shopper without a usable event stays at -1.
+        main[first : first + size] = np.where(mass.sum(axis=1) == 0, -1, np.round(mass, 5).argmax(axis=1))
     return main

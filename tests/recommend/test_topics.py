@@ -1,5 +1,6 @@
 import numpy as np
 
+from recsys_tasks.recommend import segments
 from recsys_tasks.recommend.segments import Segments
 from recsys_tasks.recommend.topics import TOPICS, topics_of
 from tests.recommend.shop import bought, catalogue, context, lively, log, shoppers
@@ -41,8 +42,8 @@ def segments_of(*events, **rules):
 
 def test_a_segment_is_the_topic_of_most_decayed_events():
     events = (*bought("ann", "cup", 300, 301, 302), *bought("ann", "tea", 1, 2), *bought("bob", "cup", 5))
-    of, segments = segments_of(*events, ("cat", "tea", "impression", 1.0))
-    assert segments.of(shoppers(of, "ann", "bob", "cat", "stranger")).tolist() == [2, 0, -1, -1]
+    of, made = segments_of(*events, ("cat", "tea", "impression", 1.0))
+    assert made.of(shoppers(of, "ann", "bob", "cat", "stranger")).tolist() == [2, 0, -1, -1]
 
 
 def test_a_segment_knows_what_its_shoppers_took_lately():
@@ -51,15 +52,27 @@ def test_a_segment_knows_what_its_shoppers_took_lately():
         *bought("bob", "mat", 7),
         *bought("cat", "tea", 6, 7), *bought("dan", "cup", 1), *bought("ann", "cup", 200),
     )  # fmt: skip
-    of, segments = segments_of(*events)
-    tea = slice(segments.start[2], segments.start[3])
-    assert of.items.gather(segments.items[tea]).to_list() == ["tea", "mat"]
-    assert len(segments.start) == TOPICS + 1
-    of, segments = segments_of(*events, blocked_items=["tea"])
-    assert of.items.gather(segments.items).to_list() == ["cup", "mat"]
+    of, made = segments_of(*events)
+    tea = slice(made.start[2], made.start[3])
+    assert of.items.gather(made.items[tea]).to_list() == ["tea", "mat"]
+    assert len(made.start) == TOPICS + 1
+    of, made = segments_of(*events, blocked_items=["tea"])
+    assert of.items.gather(made.items).to_list() == ["cup", "mat"]
 
 
 def test_a_lively_shop_has_no_shopper_outside_a_segment():
     of = lively()
-    segments = Segments.build(of, np.arange(len(of.items)) % 3)
-    assert (segments.segment >= 0).all()
+    made = Segments.build(of, np.arange(len(of.items)) % 3)
+    assert (made.segment >= 0).all()
+
+
+def test_a_shopper_s_segment_does_not_depend_on_the_block_that_the_shopper_is_in(monkeypatch):
+    of = lively()
+    topic = np.arange(len(of.items)) % 3
+    whole = Segments.build(of, topic)
+    assert len(of.log.users) > 8
+    monkeypatch.setattr(segments, "USERS_AT_ONCE", 4)
+    parts = Segments.build(of, topic)
+    for name in ("segment", "start", "items"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name))
+    assert len(np.unique(whole.segment)) == 3
