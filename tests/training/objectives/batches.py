@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from recsys_tasks.training.objectives.batch import PairBatch
+from recsys_tasks.training.objectives.registry import objective_of
 
 WIDTH = 8
 
@@ -70,3 +71,17 @@ def open_negatives(found, pair):
     """The vectors of the candidates that are negatives of a pair, by the rules of the batch."""
     own = int(found.positive_texts[pair])
     return [vector for text, vector in candidates(found) if text != own and not hides(found, pair, text)]
+
+
+HEAT = 0.2
+
+
+def objective(settings):
+    """The objective at the temperature HEAT."""
+    return objective_of(settings, temperature=HEAT, width=WIDTH)
+
+
+def draw(size):
+    """What fills a queue at the start: texts 0, 7, 14, ...; some equal an anchor."""
+    texts = 7 * np.arange(size)
+    return texts, slow(texts)

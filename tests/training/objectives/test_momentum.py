@@ -1,7 +1,6 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,21 +8,8 @@ from torch import nn
 from recsys_tasks.settings.contrast import Byol, Moco
 from recsys_tasks.training.objectives import momentum
 from recsys_tasks.training.objectives.momentum import Predictor, follow
-from recsys_tasks.training.objectives.registry import objective_of
 from recsys_tasks.training.objectives.similarity import Dot
-from tests.training.objectives.batches import WIDTH, batch, cosine, hides, slow, unit
-
-HEAT = 0.2
-
-
-def objective(settings):
-    return objective_of(settings, temperature=HEAT, width=WIDTH)
-
-
-def draw(size):
-    """Texts 0, 7, 14, ...: some equal an anchor."""
-    texts = 7 * np.arange(size)
-    return texts, slow(texts)
+from tests.training.objectives.batches import HEAT, WIDTH, batch, cosine, draw, hides, objective, slow, unit
 
 
 def moco_by_hand(found, texts, vectors):

@@ -1,24 +1,18 @@
 import math
 
-import numpy as np
 import pytest
 
 from recsys_tasks.settings.contrast import CrossBatch, InfoNce
 from recsys_tasks.training.objectives.queue import Queue
-from recsys_tasks.training.objectives.registry import objective_of
-from tests.training.objectives.batches import WIDTH, batch, cosine, hides, open_negatives, slow
-
-HEAT = 0.2
-
-
-def objective(settings):
-    return objective_of(settings, temperature=HEAT, width=WIDTH)
-
-
-def draw(size):
-    """Texts 0, 7, 14, ...: some equal an anchor."""
-    texts = 7 * np.arange(size)
-    return texts, slow(texts)
+from tests.training.objectives.batches import (
+    HEAT,
+    batch,
+    cosine,
+    draw,
+    hides,
+    objective,
+    open_negatives,
+)
 
 
 def by_hand(found, texts, vectors):
