@@ -2,8 +2,10 @@
 Cheaper encoder training at equal quality: python -m benchmarks.frontier --shop FILE --night DATE --out FILE.json
 
 Every variant is the night's own step `finetune_encoder`, from scratch, on the same data: frozen lower layers, low-rank
-adapters, or a model of the base's first layers only. The encoder gate's figures are the quality, each variant against
-its own base, whitened; the size is that of the weights, and the cost CPU time (user and system, with the training's own
+adapters, or a model of the base's first layers only. The quality is told twice: by the encoder gate, each variant
+against its own base, whitened; and by the 28 days behind the night, in lists of what is new to the shopper that the
+night's text vectors alone make, each variant against the untuned base (a variant that its gate refuses serves what it
+began from). The size is that of the weights, and the cost CPU time (user and system, with the training's own
 processes). Last, what int8 saves in encoding the shop's texts, and how many neighbours it loses.
 """
 
@@ -17,20 +19,29 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from benchmarks.command import finish, homes, shop_parser
 from benchmarks.home import Home, open_home, shop_settings
+from benchmarks.intervals import Figure, Resampled
 from benchmarks.isolated import measured
+from benchmarks.metrics import scores
 from benchmarks.night import remembered
+from benchmarks.results import RESAMPLES
 from benchmarks.smaller import first_layers, int8_figures, weights_mb
+from benchmarks.systems import own_lists
+from benchmarks.time_split import MAX_USERS, Question
 from recsys_tasks.calendar import parse_night
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.files import write_whole
 from recsys_tasks.model.encoder import base_folder
-from recsys_tasks.steps import build_pairs, finetune_encoder
+from recsys_tasks.steps import build_pairs, encode_items, finetune_encoder
 from recsys_tasks.steps.job import Job
 
 Row = dict[str, Any]
 BASE = "untuned"
+# What the lists are scored by: the days behind the night, as in the time split.
+DAYS, METRIC = 28, "NDCG@10"
 # Adapters start from nothing and want about ten times the learning rate of the weights themselves.
 LORA = ("encoder.lora.rank=8", "encoder.learning_rate=3e-4")
 
@@ -87,6 +98,14 @@ def tuned(job: Job) -> dict[str, Any]:
     return {**facts, **remembered(job, f"frontier-{facts['artefact']}", facts["reused"], spent)}
 
 
+def behind(home: Home, cut: date) -> pl.DataFrame:
+    """user_id and NDCG@10 of the 28 days from ``cut``: what is new to the shopper, by the night's vectors alone."""
+    question = Question.at(home, cut, [DAYS], MAX_USERS)
+    refs = {"vectors": encode_items.run(question.scene.job)["artefact"]}
+    lists = own_lists("ours-text", question.scene, question.users, refs)["new"]
+    return scores(lists, question.wanted[DAYS].filter("is_new")).select("user_id", METRIC)
+
+
 def _untuned(job: Job) -> Job:
     encoder = job.settings.encoder.model_copy(update={"enabled": False})
     return replace(job, settings=job.settings.model_copy(update={"encoder": encoder}))
@@ -106,20 +125,31 @@ def rows_of(variant: str, facts: dict[str, Any], size_mb: float) -> Iterator[Row
         # An encoder that was not tuned was not judged.
         if name in facts:
             judged = facts[name]
-            yield row(variant, f"{name} {metric}", judged["tuned"], "")
-            yield row(variant, f"{name} {metric} of the base", judged["frozen"], "")
-            interval = {"ci_low": judged["low"], "ci_high": judged["high"]}
-            yield {**row(variant, f"{name} {metric} ahead", judged["difference"], ""), **interval}
+            yield row(variant, f"{name} {metric}", judged["tuned"])
+            yield row(variant, f"{name} {metric} of the base", judged["frozen"])
+            ahead = Figure(judged["difference"], judged["low"], judged["high"])
+            yield row(variant, f"{name} {metric} ahead", ahead)
 
 
-def row(system: str, metric: str, value: float, unit: str) -> Row:
+def list_rows(variant: str, mine: pl.DataFrame, base: pl.DataFrame, seed: int) -> Iterator[Row]:
+    """What its lists reach, and how far that is ahead of the untuned base's (paired): frames of ``behind``."""
+    both = mine.join(base, on="user_id", suffix=" of the base", validate="1:1")
+    values = both.drop("user_id").to_numpy().astype("float64")
+    drawn = Resampled.of(both["user_id"], values, RESAMPLES, seed)
+    yield row(variant, f"new {METRIC}", drawn.mean(0))
+    if variant != BASE:
+        yield row(variant, f"new {METRIC} ahead", drawn.ahead(0, 1))
+
+
+def row(system: str, metric: str, found: float | Figure, unit: str = "") -> Row:
+    figure = found if isinstance(found, Figure) else None
     digits = 1 if unit in ("MB", "s") else 4
     return {
         "system": system,
         "metric": metric,
-        "value": round(value, digits),
-        "ci_low": None,
-        "ci_high": None,
+        "value": round(found.value if isinstance(found, Figure) else found, digits),
+        "ci_low": figure and round(figure.low, digits),
+        "ci_high": figure and round(figure.high, digits),
         "unit": unit,
     }
 
@@ -131,7 +161,7 @@ def int8_rows(home: Home, cut: date) -> list[Row]:
     found = measured(int8_figures, base_folder(encoder.base), texts, encoder.max_tokens).result
     return [
         row("int8", "ratio_encode", found["cpu_fp32"] / found["cpu_int8"], "x"),
-        row("int8", "kept_neighbours@10", found["kept_neighbours"], ""),
+        row("int8", "kept_neighbours@10", found["kept_neighbours"]),
     ]
 
 
@@ -142,15 +172,22 @@ def measure(given: argparse.Namespace) -> list[Row]:
     goes_on = given.variants is not None and given.out.is_file()
     known = json.loads(given.out.read_text(encoding="utf-8")) if goes_on else []
     rows: list[Row] = []
+    base = _facts(home_of(given, VARIANTS[0]), cut)[1]
     for variant in chosen(given.variants):
         home = home_of(given, variant)
-        with home.alone(cut):
-            facts = measured(tuned, home.job(cut)).result
+        facts, mine = _facts(home, cut)
         rows += rows_of(variant.name, facts, weights_mb(base_folder(home.settings.encoder.base)))
+        rows += list_rows(variant.name, mine, base, home.settings.seed)
         _write(given.out, merged(known, rows))
     rows += int8_rows(home_of(given, VARIANTS[0]), cut)
     _write(given.out, merged(known, rows))
     return rows
+
+
+def _facts(home: Home, cut: date) -> tuple[dict[str, Any], pl.DataFrame]:
+    """What the step told of the night before ``cut``, and ``behind``."""
+    with home.alone(cut):
+        return measured(tuned, home.job(cut)).result, measured(behind, home, cut).result
 
 
 def merged(known: list[Row], rows: list[Row]) -> list[Row]:

@@ -1,10 +1,11 @@
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
-from benchmarks import frontier
+from benchmarks import frontier, time_split
 from benchmarks.frontier import VARIANTS
 from benchmarks.home import Home
 from benchmarks.isolated import Measured
@@ -15,6 +16,7 @@ from tests.benchmarks.shop import CUT
 from tests.tiny_encoder import LAYERS, tiny_encoder
 
 TEXTS = ["red tent", "a", "blue bag 2", "mug", "tent", "a big stove", "two mugs", "red"]
+BEHIND = pl.DataFrame({"user_id": ["anna", "ben"], "NDCG@10": [0.1, 0.3]})
 SLICE = {"frozen": 0.2, "tuned": 0.3, "difference": 0.1, "low": 0.05, "high": 0.15, "users": 9}
 
 
@@ -71,6 +73,27 @@ class TestFrontier:
         ahead = rows["cold Recall@50 ahead"]
         assert (ahead["value"], ahead["ci_low"], ahead["ci_high"]) == (0.1, 0.05, 0.15)
 
+    def test_lists_are_told_with_their_lead_over_the_untuned_base(self):
+        users = [f"s{number}" for number in range(40)]
+        base = pl.DataFrame({"user_id": users, "NDCG@10": [0.1, 0.3] * 20})
+        mine = base.with_columns(pl.col("NDCG@10") + 0.2).reverse()
+        found = {row["metric"]: row for row in frontier.list_rows("frozen 3", mine, base, seed=0)}
+        assert found["new NDCG@10"]["value"] == 0.4
+        assert found["new NDCG@10"]["ci_low"] < 0.4 < found["new NDCG@10"]["ci_high"]
+        ahead = found["new NDCG@10 ahead"]
+        assert (ahead["value"], ahead["ci_low"], ahead["ci_high"]) == (0.2, 0.2, 0.2)
+        untuned = [row["metric"] for row in frontier.list_rows(frontier.BASE, base, base, seed=0)]
+        assert untuned == ["new NDCG@10"]
+
+    def test_lists_of_the_vectors_alone_are_the_time_splits_row(self, home):
+        """The same cut asked through the time split, whose row `ours-text` goes the whole way of a night."""
+        board = time_split.run(home, [CUT], [28], ["ours-text"])
+        row = pl.concat(board.scores).filter(pl.col("slice") == "new").sort("user_id")
+        mine = frontier.behind(home, CUT).sort("user_id")
+        assert mine["user_id"].to_list() == row["user_id"].to_list()
+        np.testing.assert_allclose(mine["NDCG@10"], row["NDCG@10"], atol=1e-6)
+        assert mine["NDCG@10"].max() > 0
+
     def test_every_variant_is_its_own_setting_and_smaller_bases_are_made_once(self, shop, tmp_path):
         given = frontier_arguments(shop, tmp_path)
         smaller = next(variant for variant in VARIANTS if variant.layers == 2)
@@ -92,9 +115,11 @@ class TestFrontier:
         out = tmp_path / "frontier.json"
         assert frontier.main(["--shop", str(shop.file), "--night", night, "--out", str(out)]) == 0
         assert {str(job.night) for job in jobs} == {night}
+        # The base is asked first, and is a variant of its own as well.
+        assert not any(job.settings.encoder.enabled for job in jobs[:2])
+        jobs = jobs[1:]
         frozen = [job.settings.encoder.frozen_layers for job in jobs[1:6]]
         assert frozen == [0, 2, 3, 4, 5]
-        assert not jobs[0].settings.encoder.enabled
         adapters = [job.settings.encoder.lora is not None for job in jobs]
         assert adapters == [variant.name.startswith("LoRA") for variant in VARIANTS]
         values = {(row["system"], row["metric"]): row["value"] for row in json.loads(out.read_text())}
@@ -143,6 +168,8 @@ def measured_at_once(monkeypatch, cpu):
     def run(function, *arguments):
         if function is frontier.int8_figures:
             return Measured({"cpu_fp32": 3.0, "cpu_int8": 1.5, "kept_neighbours": 0.8}, 1.0, 1.0)
+        if function is frontier.behind:
+            return Measured(BEHIND, 1.0, 1.0)
         jobs.append(arguments[0])
         return Measured({"cpu": cpu, "cold": SLICE, "warm": SLICE}, 1.0, 1.0)
 
