@@ -28,7 +28,7 @@ from benchmarks.home import Home, open_home, shop_settings
 from benchmarks.isolated import measured
 from benchmarks.metrics import LENGTH, METRICS, scores, shares
 from benchmarks.night import FittedNight, fit_night
-from benchmarks.ours import OWN_ROWS, own_model
+from benchmarks.ours import OWN_ROWS, own_model, steps_left_out
 from benchmarks.results import POOLED, SPLIT, Row, Spent, score_rows, write_rows
 from benchmarks.scene import Scene, shoppers
 from benchmarks.tables import cold
@@ -69,7 +69,7 @@ def _scores(
     log.info(
         "fold: %d items; %d shoppers took one", len(made.held_out), wanted[AMONG_COLD]["user_id"].n_unique()
     )
-    night = fit_night(job)
+    night = fit_night(job, steps_left_out(asked))
     scored, costs, parts = [], {}, {}
     for system in asked:
         lists, costs[system, cut] = _measured_lists(system, job, users, made.held_out, night)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 from benchmarks.isolated import measured
 from recsys_tasks.files import write_whole
 from recsys_tasks.steps import NIGHT_STEPS
-from recsys_tasks.steps.champion import challenger_refs
 from recsys_tasks.steps.cost import Cost
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.refit import refitted
@@ -22,6 +21,15 @@ Step = Callable[[Job], dict[str, Any]]
 
 REFIT = "refit_towers"
 MODEL_STEPS = NIGHT_STEPS[NIGHT_STEPS.index("build_pairs") : NIGHT_STEPS.index("build_index") + 1]
+# What a model's refs call the artefact of each step.
+PARTS = {
+    "finetune_encoder": "encoder",
+    "encode_items": "vectors",
+    "train_towers": "towers",
+    "train_ranker": "ranker",
+    "build_index": "index",
+    REFIT: "refit",
+}
 
 
 @dataclass(frozen=True)
@@ -39,16 +47,22 @@ class FittedNight:
         return max(cost["peak_mb"] for step, cost in self.costs.items() if step not in without)
 
 
-def fit_night(job: Job) -> FittedNight:
-    """Run the steps in a process of their own; what was made before is reused, and its cost remembered."""
-    return measured(run_steps, job).result
+def fit_night(job: Job, left_out: Set[str] = frozenset()) -> FittedNight:
+    """
+    Run the steps in a process of their own; what was made before is reused, and its cost remembered.
+
+    The refs name nothing of the steps ``left_out``.
+    """
+    return measured(run_steps, job, left_out).result
 
 
-def run_steps(job: Job) -> FittedNight:
+def run_steps(job: Job, left_out: Set[str] = frozenset()) -> FittedNight:
     costs: dict[str, dict[str, float]] = {}
     facts: dict[str, dict[str, Any]] = {}
     made_by, is_old = "", True
     for step, made in steps_of(job):
+        if step in left_out:
+            continue
         with Cost() as cost:
             told = made(job)
         # A step that makes nothing (the audit) looked at what stands before it.
@@ -57,9 +71,10 @@ def run_steps(job: Job) -> FittedNight:
         costs[step] = remembered(job, f"{step}-{made_by}", is_old, spent)
         facts[step] = told
         log.info("%s of night %s: %.0f s", step, job.night, costs[step]["seconds"])
-    refs = challenger_refs(job)
-    refit = facts.get(REFIT, {}).get("artefact")
-    return FittedNight(refs if refit is None else {**refs, "refit": refit}, costs, facts)
+    refs = {
+        PARTS[step]: told["artefact"] for step, told in facts.items() if step in PARTS and "artefact" in told
+    }
+    return FittedNight(refs, costs, facts)
 
 
 def steps_of(job: Job) -> Iterator[tuple[str, Step]]:

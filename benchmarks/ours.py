@@ -4,7 +4,7 @@ The product's rows: its own functions on its own artefacts, as a night calls the
 ``ours`` is the night's model and its final lists (candidates, ranker, rules, ladder). The others take parts away.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -90,6 +90,14 @@ OWN_ROWS: dict[str, OwnRow] = {
     "popularity-28": OwnRow(lambda job, refs: PopularityModel("popularity-28", 28), needs_night=False),
     "repeat": OwnRow(lambda job, refs: RepeatModel(), needs_night=False),
 }
+
+
+def steps_left_out(rows: Iterable[str]) -> frozenset[str]:
+    """The steps of the night that none of the rows needs."""
+    spared = [
+        OWN_ROWS[name].steps_left_out for name in rows if name in OWN_ROWS and OWN_ROWS[name].needs_night
+    ]
+    return frozenset.intersection(*map(frozenset, spared)) if spared else frozenset()
 
 
 def own_model(name: str, job: Job, refs: Refs | None) -> Model:

@@ -25,7 +25,7 @@ from benchmarks.command import add_cuts, finish, homes, shop_parser
 from benchmarks.home import Home, open_home, shop_settings
 from benchmarks.metrics import METRICS, scores, spread
 from benchmarks.night import FittedNight, fit_night
-from benchmarks.ours import OWN_ROWS
+from benchmarks.ours import OWN_ROWS, steps_left_out
 from benchmarks.results import Row, Spent, score_rows, spread_rows, write_rows
 from benchmarks.scene import Scene, shoppers
 from benchmarks.slices import TARGETS, item_facts, slices
@@ -148,7 +148,7 @@ def run(
     for cut in at:
         with home.alone(cut):
             question = Question.at(home, cut, horizons, max_users)
-            night = fit_night(question.scene.job) if needs_night else None
+            night = fit_night(question.scene.job, steps_left_out(asked)) if needs_night else None
             board.begin(question, night)
             for system in (name for name in asked if name not in board.left_out):
                 _score(board, system, question, night)

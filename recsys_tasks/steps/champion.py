@@ -92,23 +92,24 @@ def model_of(job: Job, refs: Mapping[str, Any]) -> Model:
     """
     The model of these artefacts: as ``challenger_refs`` or a decision of the store names them.
 
-    A model of an earlier night sees tonight's catalogue by its own encoder. Raises MissingArtefact where a part is
-    gone.
+    A model of an earlier night sees tonight's catalogue by its own encoder; where the refs name no ranker, the towers'
+    score orders. Raises MissingArtefact where a part is gone.
     """
     if is_popular(refs):
         return PopularModel()
-    towers, ranker = (job.workspace.at(refs[name]) for name in ("towers", "ranker"))
+    towers = job.workspace.at(refs["towers"])
+    ranker = job.workspace.at(refs["ranker"]) if "ranker" in refs else None
     own = str(job.night) == towers.night
     index = job.workspace.at(refs["index"]) if own and "index" in refs else None
     return NightModel(
         ref=refs["towers"],
         towers=TowerModel.load(towers.path),
         vectors=_own_vectors(job, towers) if own else _vectors_of(job, job.workspace.at(refs["encoder"])),
-        ranker=Ranker.load(ranker.path) if ranker.metrics["fitted"] else None,
+        ranker=Ranker.load(ranker.path) if ranker is not None and ranker.metrics["fitted"] else None,
         settings=job.settings.ranker,
         index=None if index is None else ItemIndex.load(index.path),
         index_as_of=None if index is None else job.night.as_of,
-        scorer=scorer_in(ranker.path / CLASSIFIER),
+        scorer=None if ranker is None else scorer_in(ranker.path / CLASSIFIER),
     )
 
 

@@ -8,10 +8,12 @@ import pytest
 
 from benchmarks import cold_items, night, systems, time_split
 from benchmarks.isolated import Measured
+from benchmarks.ours import steps_left_out
 from benchmarks.scene import Scene
 from benchmarks.systems import make, own_lists
 from recsys_tasks.errors import MissingArtefact, TrainingFailed
 from recsys_tasks.steps import recommend
+from recsys_tasks.steps.champion import challenger_refs
 from tests.benchmarks.shop import CUT
 
 PLAIN = ("popularity-7", "repeat")
@@ -128,6 +130,33 @@ def test_ours_lists_what_the_step_of_that_night_writes(home, tmp_path):
     columns = ["user_id", "rank", "item_id", "source"]
     assert written["rank"].max() == job.top_k
     assert asked.filter(pl.col("rank") <= job.top_k).select(columns).equals(written.select(columns))
+
+
+@pytest.mark.parametrize(
+    ("rows", "spared"),
+    [
+        (["ours", "ours-tower", "ours-text", "als"], set()),
+        (["ours-tower", "ours-text", "popularity"], {"train_ranker"}),
+        (["ours-text", "frozen-encoder"], {"train_towers", "train_ranker", "build_index", "refit_towers"}),
+        (["popularity", "als"], set()),
+    ],
+)
+def test_steps_that_no_row_needs_are_left_out(rows, spared):
+    assert steps_left_out(rows) == spared
+
+
+@pytest.mark.slow
+def test_towers_alone_list_the_same_whether_a_ranker_was_fitted_or_not(home):
+    job = home.job(CUT)
+    whole = night.run_steps(job)
+    assert whole.refs == challenger_refs(job)
+    spared = night.run_steps(job, steps_left_out(["ours-tower"]))
+    assert spared.refs == {name: ref for name, ref in whole.refs.items() if name != "ranker"}
+    assert "train_ranker" not in spared.facts
+    scene = Scene(job)
+    users = scene.snapshot.events["user_id"].unique()
+    one, other = (own_lists("ours-tower", scene, users, found.refs) for found in (whole, spared))
+    assert all(one[target].equals(other[target]) for target in one)
 
 
 @pytest.mark.slow
