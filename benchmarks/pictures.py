@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+from adjustText import adjust_text
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -49,16 +51,12 @@ def draw(results: Path, folder: Path) -> None:
 
 def coverage(axis: Axes, rows: list[Row]) -> None:
     """NDCG@10 on new items over coverage@10, pooled."""
-    points = []
+    names = []
     for system in dict.fromkeys(row["system"] for row in rows if row["against"] is None):
         x, y = (_value(rows, system, "test", metric) for metric in ("coverage@10", "NDCG@10"))
         if x and y is not None:
-            points.append((y, x, system))
-    for place, (y, x, system) in enumerate(sorted(points)):
-        axis.scatter(x, y, color=OURS.get(system, GREY), zorder=3)
-        # Names of neighbours in height stand on different sides of their points.
-        side = (6, -3, "left") if place % 2 else (-6, -3, "right")
-        axis.annotate(system, (x, y), side[:2], textcoords="offset points", fontsize=8, ha=side[2])
+            axis.scatter(x, y, color=OURS.get(system, GREY), zorder=3)
+            names.append(axis.text(x, y, system, fontsize=8))
     axis.set_xscale("log")
     axis.margins(x=0.3, y=0.1)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -67,6 +65,9 @@ def coverage(axis: Axes, rows: list[Row]) -> None:
     axis.set_xlabel("coverage@10: share of the offer that stands in somebody's list")
     axis.set_ylabel('NDCG@10, "new to the shopper"')
     axis.grid(alpha=0.3)
+    # It draws from NumPy's global generator; the same rows shall make the same picture.
+    np.random.seed(0)
+    adjust_text(names, ax=axis, arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5})
 
 
 def walk(axis: Axes, rows: list[Row]) -> None:
