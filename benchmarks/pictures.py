@@ -77,6 +77,7 @@ def walk(axis: Axes, rows: list[Row]) -> None:
         if all(value is not None for value in values):
             axis.plot(cuts, values, marker="o", color=color, label=system)
     axis.set_ylabel(f'NDCG@10, "new to the shopper", {longest} days')
+    axis.tick_params(axis="x", labelsize=8)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 
