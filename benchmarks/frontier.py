@@ -172,10 +172,10 @@ def measure(given: argparse.Namespace) -> list[Row]:
     goes_on = given.variants is not None and given.out.is_file()
     known = json.loads(given.out.read_text(encoding="utf-8")) if goes_on else []
     rows: list[Row] = []
-    base = _facts(home_of(given, VARIANTS[0]), cut)[1]
+    base = _told_and_scored(home_of(given, VARIANTS[0]), cut)[1]
     for variant in chosen(given.variants):
         home = home_of(given, variant)
-        facts, mine = _facts(home, cut)
+        facts, mine = _told_and_scored(home, cut)
         rows += rows_of(variant.name, facts, weights_mb(base_folder(home.settings.encoder.base)))
         rows += list_rows(variant.name, mine, base, home.settings.seed)
         _write(given.out, merged(known, rows))
@@ -184,7 +184,7 @@ def measure(given: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def _facts(home: Home, cut: date) -> tuple[dict[str, Any], pl.DataFrame]:
+def _told_and_scored(home: Home, cut: date) -> tuple[dict[str, Any], pl.DataFrame]:
     """What the step told of the night before ``cut``, and ``behind``."""
     with home.alone(cut):
         return measured(tuned, home.job(cut)).result, measured(behind, home, cut).result

@@ -26,7 +26,6 @@ VECTORS = "items.faiss"
 IDS = "items.parquet"
 FACTS = "index.json"
 KIND = "Flat"
-# Fixed: scores move in the seventh digit with the size of the batch.
 USERS_AT_ONCE = 256
 SPARE = 64
 DECIMALS = 5
@@ -71,7 +70,7 @@ class ItemIndex:
         positions = np.empty((len(users), k), dtype=np.int64)
         for start in range(0, len(users), USERS_AT_ONCE):
             rows = slice(start, start + USERS_AT_ONCE)
-            scores[rows], positions[rows] = self._batch(_padded(users[rows]), k, len(users[rows]))
+            scores[rows], positions[rows] = self._batch(np.ascontiguousarray(users[rows], np.float32), k)
         return scores, positions
 
     def self_check(self, users: Floats) -> float:
@@ -103,12 +102,12 @@ class ItemIndex:
         item_ids = pl.read_parquet(folder / IDS)["item_id"]
         return cls(item_ids, faiss.read_index(str(folder / VECTORS)))
 
-    def _batch(self, users: Floats, k: int, rows: int) -> tuple[Floats, Ints]:
+    def _batch(self, users: Floats, k: int) -> tuple[Floats, Ints]:
         """Take more until the k-th score stands clear of the last one taken, or nothing is left."""
         taken = min(k + SPARE, len(self))
-        margin = MARGIN * np.linalg.norm(users[:rows], axis=1) * self._longest
+        margin = MARGIN * np.linalg.norm(users, axis=1) * self._longest
         while True:
-            positions = self.faiss_index.search(users, taken)[1][:rows]
+            positions = self.faiss_index.search(users, taken)[1]
             scores = self._scores(users, positions)
             order = np.lexsort((positions, -scores), axis=1)
             scores = np.take_along_axis(scores, order, axis=1)
@@ -126,10 +125,3 @@ class ItemIndex:
     @cached_property
     def _longest(self) -> float:
         return float(np.linalg.norm(self.matrix, axis=1).max(initial=0.0))
-
-
-def _padded(users: Floats) -> Floats:
-    """A full batch: rows of zeros are added, so that a shopper's scores do not depend on who else is asked for."""
-    batch = np.zeros((USERS_AT_ONCE, users.shape[1]), dtype=np.float32)
-    batch[: len(users)] = users
-    return batch

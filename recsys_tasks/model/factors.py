@@ -16,6 +16,7 @@ import polars as pl
 from scipy.sparse import csr_matrix, diags
 
 from recsys_tasks.model.neighbours import Neighbours
+from recsys_tasks.model.one_thread import ONE_THREAD
 
 Floats = npt.NDArray[np.float32]
 
@@ -39,7 +40,8 @@ class Factors:
         Histories count at unit length, as the bags of the user tower do. Raises nothing on an empty log: m may be 0.
         """
         unit = _unit_rows(histories)
-        taken = _directions(neighbours.weights, unit, min(rank, len(neighbours.weights)))
+        with ONE_THREAD:
+            taken = _directions(neighbours.weights, unit, min(rank, len(neighbours.weights)))
         given = neighbours.weights @ taken
         spread = float(
             np.sqrt(np.square(unit @ given).sum(dtype=np.float64) / max(unit.shape[0] * len(taken), 1))

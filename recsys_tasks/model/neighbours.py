@@ -16,6 +16,7 @@ import polars as pl
 from scipy.linalg import lapack
 from scipy.sparse import csr_matrix
 
+from recsys_tasks.model.one_thread import ONE_THREAD
 from recsys_tasks.model.popularity import DAY_US, age_us
 
 Floats = npt.NDArray[np.float32]
@@ -63,7 +64,8 @@ class Neighbours:
         item_ids = _most_touched(touched, max_items)
         users = touched["user_id"].unique().sort()
         matrix = _matrix(touched, users, item_ids)
-        return cls(item_ids, _solved(_gram(matrix), regularisation), event_weights, half_life_days)
+        with ONE_THREAD:
+            return cls(item_ids, _solved(_gram(matrix), regularisation), event_weights, half_life_days)
 
     def histories(self, events: pl.DataFrame, users: pl.Series, as_of: datetime) -> csr_matrix:
         """(u, m) what each of the distinct ``users`` touched before ``as_of``, decayed as in the fit."""
@@ -78,7 +80,7 @@ class Neighbours:
 def _touched(
     events: pl.DataFrame, as_of: datetime, event_weights: Mapping[str, float], half_life_days: float | None
 ) -> pl.DataFrame:
-    """(user_id, item_id, strength), a row a pair, in that order."""
+    """(user_id, item_id, strength), a row a pair, in any order."""
     largest = max(event_weights.values(), default=1.0)
     shares = {name: weight / largest for name, weight in event_weights.items()}
     age = age_us(as_of)
@@ -93,7 +95,6 @@ def _touched(
         )
         .group_by("user_id", "item_id")
         .agg(pl.col("strength").max())
-        .sort("user_id", "item_id")
         .collect()
     )
 
@@ -134,15 +135,27 @@ def _gram(matrix: csr_matrix) -> Floats:
 
 
 def _solved(gram: Floats, regularisation: float) -> Floats:
-    """B = I - P / diag(P) with P the inverse of the gram plus a ridge; the diagonal of B is zero."""
+    """B = I - P / diag(P), P the inverse of the gram plus a ridge; B takes the gram's place. Its diagonal is zero."""
     if not len(gram):
         return gram
     gram[np.diag_indices_from(gram)] += np.float32(regularisation)
     # A positive definite matrix: its Cholesky factor costs half of a general inverse and is exact enough in float32.
-    factor, failed = lapack.spotrf(gram, lower=True, overwrite_a=True)
+    # Symmetric, so turned about it is the same, and lies as LAPACK works: without a copy.
+    factor, failed = lapack.spotrf(gram.T, lower=True, clean=False, overwrite_a=True)
     inverse, failed = (factor, failed) if failed else lapack.spotri(factor, lower=True, overwrite_c=True)
     assert not failed, "a gram matrix with a ridge is positive definite"
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    weights = inverse / -np.diagonal(inverse)
+    weights = _mirrored(inverse.T)
+    weights /= -np.diagonal(weights).copy()
     np.fill_diagonal(weights, 0.0)
-    return np.ascontiguousarray(weights, dtype=np.float32)
+    return weights
+
+
+def _mirrored(matrix: Floats) -> Floats:
+    """The same matrix, with what stands above its diagonal written below it too; a block of rows at a time."""
+    m = len(matrix)
+    for first in range(0, m, BLOCK):
+        rows = slice(first, min(first + BLOCK, m))
+        above = np.triu(matrix[rows, rows])
+        matrix[rows, rows] = above + np.triu(above, 1).T
+        matrix[rows, :first] = matrix[:first, rows].T
+    return matrix

@@ -1,9 +1,8 @@
 """
 Shoppers batch by batch: some batches at a time, in order, with memory that does not grow with their number.
 
-Batches are what keeps the cores busy, so a matrix product inside of one has a single thread. OpenBLAS would share even
-one shopper's product out between its own threads, and with several batches calling they mostly wait for one another
-(measured on two cores: 9 to 13 times the CPU time).
+Batches are what keeps the cores busy, so a matrix product or a search inside of one has a single thread: BLAS in the
+whole process (``model.one_thread``), OpenMP in the batch's own thread (Faiss took twice the CPU time otherwise).
 """
 
 import math
@@ -11,12 +10,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
 from typing import TypeVar
 
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from recsys_tasks.model.one_thread import ONE_THREAD
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.shoppers import Shoppers
 
@@ -29,30 +28,6 @@ BATCH = 1280
 BLOCK = 256
 # Batches at a time: the work is array code, which runs beside other threads. Each holds some 300 MB.
 WORKERS = min(4, len(os.sched_getaffinity(0)))
-
-
-class OneThread:
-    """BLAS has one thread from the first that enters to the last that leaves, in whatever order they do."""
-
-    def __init__(self) -> None:
-        self._lock, self._inside = Lock(), 0
-        self._limit: threadpool_limits | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._limit is None:
-                self._limit = threadpool_limits(1, user_api="blas")
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside and self._limit is not None:
-                self._limit.restore_original_limits()
-                self._limit = None
-
-
-ONE_THREAD = OneThread()
 
 
 def batches_of(context: Context, users: pl.Series) -> Iterator[Shoppers]:
@@ -87,7 +62,7 @@ def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[
 
     Until it has been read to its end the BLAS of NumPy and SciPy has one thread, in the whole process.
     """
-    with ONE_THREAD, ThreadPoolExecutor(WORKERS) as pool:
+    with ONE_THREAD, ThreadPoolExecutor(WORKERS, initializer=_alone) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for part in parts:
@@ -99,3 +74,8 @@ def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[
         finally:
             for future in begun:
                 future.cancel()
+
+
+def _alone() -> None:
+    """What runs in this thread has no OpenMP threads beside it: their number is each thread's own."""
+    threadpool_limits(1, user_api="openmp")

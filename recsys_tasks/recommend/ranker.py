@@ -30,10 +30,8 @@ FEATURES = "features.json"
 TOWER_SCORE = "tower_score"
 # Small trees: larger ones bring nothing where much is taken, and learn chance where little is (docs/quality.md).
 LEAVES = 7
-# Fixed: sums of gradients depend on how rows are shared out.
-THREADS = 2
-# Below this many rows threads cost more than they bring.
-FEW_ROWS = 50_000
+# Sums of gradients depend on how rows are shared out. Heads are fitted side by side, and lists made batch by batch.
+THREADS = 1
 PREDICT_ROWS = 1 << 18
 
 
@@ -74,7 +72,7 @@ class Ranker:
         scores = np.empty(len(values), np.float32)
         for first in range(0, len(values), PREDICT_ROWS):
             rows = slice(first, first + PREDICT_ROWS)
-            scores[rows] = booster.predict(values[rows], num_threads=_threads(len(values)))
+            scores[rows] = booster.predict(values[rows], num_threads=THREADS)
         weight = np.float32(self.tower_weight.get(head, 0))
         return scores + weight * values[:, NAMES.index(TOWER_SCORE)] if weight else scores
 
@@ -148,7 +146,7 @@ def fit_booster(groups: Groups, settings: RankerSettings, seed: int) -> "lightgb
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": _threads(len(groups.labels)),
+            "num_threads": THREADS,
             "verbosity": -1,
         },
         data,
@@ -190,10 +188,6 @@ def _without(values: Floats, left_out: Sequence[str]) -> Floats:
     values = values.copy()
     values[:, hidden] = np.nan
     return values
-
-
-def _threads(rows: int) -> int:
-    return THREADS if rows > FEW_ROWS else 1
 
 
 def _gains(booster: "lightgbm.Booster") -> dict[str, float]:

@@ -5,19 +5,18 @@ The base model saw nothing from the first cut on, so the candidates and features
 exactly as those of a night do: by the same code, from a snapshot as of the cut.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from recsys_tasks.recommend.batch import Batch
-from recsys_tasks.recommend.batches import in_order
+from recsys_tasks.recommend.batches import batches_of, forgetful, in_order
 from recsys_tasks.recommend.features import features
-from recsys_tasks.recommend.log import Bools, Ints, positions
+from recsys_tasks.recommend.log import Bools, Floats, Ints, positions
 from recsys_tasks.recommend.night_model import OpenedNight
 from recsys_tasks.recommend.pool import pool_of
-from recsys_tasks.recommend.proposals import Proposals
-from recsys_tasks.recommend.ranker import Groups
+from recsys_tasks.recommend.ranker import HEADS, Groups
 from recsys_tasks.recommend.shoppers import Shoppers, found
 from recsys_tasks.settings import RankerSettings
 
@@ -25,39 +24,33 @@ from recsys_tasks.settings import RankerSettings
 NEGATIVES = 120
 
 
-def learners(opened: OpenedNight, taken: pl.DataFrame, max_users: int, seed: int) -> Batch:
+@dataclass(frozen=True)
+class Labelled:
+    """R candidates of some shoppers: their features (R, F), whether each was taken (R,), and whose each is (R,)."""
+
+    values: Floats
+    taken: Bools
+    shopper: Ints
+
+
+def groups_at(
+    opened: OpenedNight, taken: pl.DataFrame, settings: RankerSettings, seed: int
+) -> dict[str, Groups | None]:
     """
-    At most ``max_users`` of those who took something, as the model sees them at its cut.
+    The training groups of each head, none where nobody took a candidate: all candidates, and those that are new.
 
-    ``taken`` has user_id and item_id: the target events of the days behind the cut.
+    They are of at most ``max_users`` of those who took something, as the model sees them at its cut. ``taken`` has
+    user_id and item_id: the target events of the days behind the cut.
     """
-    users = sample_users(taken["user_id"], max_users, seed)
-    return Batch(Shoppers(opened.sight.context, users), opened.sight)
+    opened.prepare()
 
+    def of_batch(shoppers: Shoppers) -> list[Labelled]:
+        batch = Batch.of(shoppers, opened.sight)
+        return [_labelled(batch, settings, taken, new_only=new_only) for new_only in (False, True)]
 
-def both_groups(
-    batch: Batch, settings: RankerSettings, taken: pl.DataFrame, seed: int
-) -> Iterator[Groups | None]:
-    """The training groups of the two heads: of all candidates, and of those that are new to the shopper."""
-    batch.sight.prepare()
-    return in_order(
-        lambda new_only: groups_of(batch, settings, taken, new_only=new_only, seed=seed), (False, True)
-    )
-
-
-def groups_of(
-    batch: Batch, settings: RankerSettings, taken: pl.DataFrame, *, new_only: bool, seed: int
-) -> Groups | None:
-    """The training groups of a batch of learners; none where nobody took a candidate."""
-    shoppers, pool = batch.shoppers, pool_of(batch, settings, new_only)
-    label = found(_keys(shoppers, taken), shoppers.key(pool.rows.shopper, pool.rows.item))[1]
-    kept = _kept(pool.rows, label, seed)
-    if not kept.any():
-        return None
-    # Over the whole pool, since ranks are features; the sample is taken afterwards.
-    values = features(pool, batch)
-    sizes = np.unique(pool.rows.shopper[kept], return_counts=True)[1]
-    return Groups(values[kept], label[kept].astype(np.int64), sizes)
+    users = sample_users(taken["user_id"], settings.max_users, seed)
+    parts = list(in_order(forgetful(of_batch), batches_of(opened.sight.context, users)))
+    return {head: _groups([part[place] for part in parts], seed) for place, head in enumerate(HEADS)}
 
 
 def sample_users(users: pl.Series, max_users: int, seed: int) -> pl.Series:
@@ -69,6 +62,13 @@ def sample_users(users: pl.Series, max_users: int, seed: int) -> pl.Series:
     return distinct.gather(np.sort(chosen))
 
 
+def _labelled(batch: Batch, settings: RankerSettings, taken: pl.DataFrame, *, new_only: bool) -> Labelled:
+    """Every candidate of a batch of learners."""
+    shoppers, pool = batch.shoppers, pool_of(batch, settings, new_only)
+    label = found(_keys(shoppers, taken), shoppers.key(pool.rows.shopper, pool.rows.item))[1]
+    return Labelled(features(pool, batch), label, pool.rows.shopper)
+
+
 def _keys(shoppers: Shoppers, taken: pl.DataFrame) -> Ints:
     shopper = positions(taken["user_id"], shoppers.ids)
     item = positions(taken["item_id"], shoppers.context.items)
@@ -76,11 +76,27 @@ def _keys(shoppers: Shoppers, taken: pl.DataFrame) -> Ints:
     return np.unique(shoppers.key(shopper[known], item[known]))
 
 
-def _kept(pool: Proposals, label: Bools, seed: int) -> Bools:
+def _groups(parts: list[Labelled], seed: int) -> Groups | None:
+    """A sample of the rows of all batches: drawn at last, since ranks within all candidates are features."""
+    if not parts:
+        return None
+    # Shoppers are numbered batch by batch.
+    before = np.cumsum([0, *(int(part.shopper.max(initial=-1)) + 1 for part in parts)])
+    shopper = np.concatenate([part.shopper + first for part, first in zip(parts, before, strict=False)])
+    label = np.concatenate([part.taken for part in parts])
+    kept = _kept(shopper, label, seed)
+    if not kept.any():
+        return None
+    rows = np.split(kept, np.cumsum([len(part.taken) for part in parts])[:-1])
+    values = np.concatenate([part.values[some] for part, some in zip(parts, rows, strict=True)])
+    return Groups(values, label[kept].astype(np.int64), np.unique(shopper[kept], return_counts=True)[1])
+
+
+def _kept(shopper: Ints, label: Bools, seed: int) -> Bools:
     """Of shoppers who took a candidate: what they took, and a sample of what they did not."""
-    size = int(pool.shopper.max(initial=-1)) + 1
-    hits = np.bincount(pool.shopper[label], minlength=size)
-    offered = np.bincount(pool.shopper[~label], minlength=size)
+    size = int(shopper.max(initial=-1)) + 1
+    hits = np.bincount(shopper[label], minlength=size)
+    offered = np.bincount(shopper[~label], minlength=size)
     share = NEGATIVES / np.maximum(offered, 1)
-    drawn = np.random.default_rng(seed).random(len(label)) < share[pool.shopper]
-    return (hits[pool.shopper] > 0) & (label | drawn)
+    drawn = np.random.default_rng(seed).random(len(label)) < share[shopper]
+    return (hits[shopper] > 0) & (label | drawn)

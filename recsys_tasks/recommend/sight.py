@@ -1,6 +1,7 @@
 """What a model makes of one shop at one instant: computed once, shared by all shoppers."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -36,7 +37,10 @@ class Sight:
 
     def prepare(self) -> None:
         """Work out what every batch reads and is made of large matrix products."""
-        _ = self.context.neighbours, self.items, self.texts.topic
+        with ThreadPoolExecutor(1) as beside:
+            neighbours = beside.submit(lambda: self.context.neighbours)
+            _ = self.items, self.texts.topic
+            neighbours.result()
 
     @cached_property
     def texts(self) -> Texts:

@@ -120,9 +120,13 @@ def is_popular(refs: Mapping[str, Any]) -> bool:
 
 def recommender(job: Job, model: Model, snapshot: Snapshot) -> Recommender:
     """A model looking at a snapshot under the shop's rules: what every list of a night comes from."""
+    return Recommender(model, context_of(job, snapshot))
+
+
+def context_of(job: Job, snapshot: Snapshot) -> Context:
+    """A snapshot under the shop's rules."""
     settings = job.settings
-    context = Context.open(snapshot, settings.rules, settings.event_weights, settings.target_events)
-    return Recommender(model, context)
+    return Context.open(snapshot, settings.rules, settings.event_weights, settings.target_events)
 
 
 def _usable_parts(job: Job, refs: Mapping[str, Any]) -> list[Artefact]:

@@ -46,6 +46,7 @@ TOWER_ROOMS = (
     "model/launches",
     "model/losses",
     "model/neighbours",
+    "model/one_thread",
     "model/popularity",
     "model/similarity",
     "model/tower_parts",

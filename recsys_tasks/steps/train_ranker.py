@@ -10,6 +10,9 @@ beside the learned order is decided at a cut that was held out (``ranker_proof``
 """
 
 import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
 from recsys_tasks.errors import LeakFound
@@ -17,12 +20,15 @@ from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.pairs.audit import LearningCut, labels_in_the_window
 from recsys_tasks.pairs.examples import basket_examples
+from recsys_tasks.recommend.ahead import ahead
+from recsys_tasks.recommend.batches import WORKERS
+from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.night_model import NightModel
-from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import both_groups, learners
+from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster, load_lightgbm
+from recsys_tasks.recommend.ranker_data import groups_at
 from recsys_tasks.recommend.scorer import scorer_in
-from recsys_tasks.steps.champion import recommender
+from recsys_tasks.steps.champion import context_of
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan
 from recsys_tasks.steps.ranker_plan import learned_until, preferred, taken
@@ -90,22 +96,34 @@ def _make(job: Job, vectors: Artefact, draft: Draft, seen: datetime | None) -> N
             )
             log.info("no cut at %s: the encoder has learned up to %s", begin, seen)
             continue
-        base = _base_towers(job, text, begin)
-        if base is not None:
-            break
+        # What is known of the first cut without a model is worked out while the base towers learn.
+        with ahead(_contexts(job, plan)) as contexts:
+            base = _base_towers(job, text, begin)
+            if base is not None:
+                _learn(job, NightModel("base", base, text, None, job.settings.ranker), plan, contexts, draft)
+                return
         log.info("the log has nothing to learn from before %s", begin)
-    else:
-        draft.metrics.update(fitted=False, why=why)
-        return
-    base.save(draft.path / BASE)
+    draft.metrics.update(fitted=False, why=why)
+
+
+def _contexts(job: Job, plan: Plan) -> Iterator[Context]:
+    """The shop as of each cut, with what takes longest of it."""
+    for cut in plan:
+        context = context_of(job, job.lake.snapshot(cut.at))
+        _ = context.neighbours
+        yield context
+
+
+def _learn(job: Job, model: NightModel, plan: Plan, contexts: Iterator[Context], draft: Draft) -> None:
+    """Fit a ranker to the candidates of ``model``, whose towers stay with it."""
+    model.towers.save(draft.path / BASE)
     if job.settings.classifier.enabled:
         from recsys_tasks.steps.fit_classifier import fit_classifier
 
-        draft.metrics.update(classifier=fit_classifier(job, begin, draft.path / CLASSIFIER))
-    scorer = scorer_in(draft.path / CLASSIFIER)
-    model = NightModel("base", base, text, None, job.settings.ranker, scorer=scorer)
+        draft.metrics.update(classifier=fit_classifier(job, plan[0].at, draft.path / CLASSIFIER))
+    model = replace(model, scorer=scorer_in(draft.path / CLASSIFIER))
     draft.metrics.update(cuts=[cut.at.isoformat() for cut in plan])
-    _fit(job, _groups(job, model, plan), draft)
+    _fit(job, _groups(job, model, plan, contexts), draft)
 
 
 def _base_towers(job: Job, text: TextVectors, until: datetime) -> TowerModel | None:
@@ -131,20 +149,18 @@ def _base_towers(job: Job, text: TextVectors, until: datetime) -> TowerModel | N
     return fit.model
 
 
-def _groups(job: Job, model: NightModel, plan: Plan) -> Heads:
+def _groups(job: Job, model: NightModel, plan: Plan, contexts: Iterator[Context]) -> Heads:
     """The training groups of each head at each cut."""
     leaks = labels_in_the_window(plan, job.night.train_until)
     if leaks:
         raise LeakFound("\n".join(map(str, leaks)))
     settings, seed = job.settings.ranker, job.settings.seed
     heads: Heads = {head: {} for head in HEADS}
-    for cut in plan:
-        opened = model.at(recommender(job, model, job.lake.snapshot(cut.at)).context)
-        labels = taken(job, cut)
-        batch = learners(opened, labels, settings.max_users, seed)
-        for head, groups in zip(HEADS, both_groups(batch, settings, labels, seed), strict=True):
+    for cut, context in zip(plan, contexts, strict=True):
+        for head, groups in groups_at(model.at(context), taken(job, cut), settings, seed).items():
             heads[head] |= {cut: groups} if groups else {}
-        log.info("cut %s: %d shoppers", cut.at, len(batch.shoppers.ids))
+        sizes = {head: len(parts[cut].sizes) for head, parts in heads.items() if cut in parts}
+        log.info("cut %s: shoppers to learn from: %s", cut.at, sizes)
     return heads
 
 
@@ -157,9 +173,14 @@ def _fit(job: Job, heads: Heads, draft: Draft) -> None:
         )
         return
     settings, seed = job.settings.ranker, job.settings.seed
-    proofs = {head: prove(heads[head], settings, seed, MIN_HITS) for head in able}
+    load_lightgbm()
+    # Each has one thread.
+    with ThreadPoolExecutor(WORKERS) as pool:
+        grown = {head: pool.submit(fit_booster, groups, settings, seed) for head, groups in able.items()}
+        asked = {head: pool.submit(prove, heads[head], settings, seed, MIN_HITS) for head in able}
+    proofs = {head: proof.result() for head, proof in asked.items()}
     ranker = Ranker(
-        {head: fit_booster(groups, settings, seed) for head, groups in able.items()},
+        {head: booster.result() for head, booster in grown.items()},
         {head: proof.weight for head, proof in proofs.items()},
     )
     ranker.save(draft.path)

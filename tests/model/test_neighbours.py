@@ -3,7 +3,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from scipy.linalg import lapack
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from recsys_tasks.model import neighbours
 from recsys_tasks.model.neighbours import Neighbours
 from recsys_tasks.schema import Events
 
@@ -41,8 +44,10 @@ def fitted(events: pl.DataFrame, **options) -> Neighbours:
     )
 
 
-def test_the_weights_are_those_of_the_definition():
-    """Each item's column is the ridge regression of its column on all the others."""
+@pytest.mark.parametrize("block", [512, 5])
+def test_the_weights_are_those_of_the_definition(monkeypatch, block):
+    """Each item's column is the ridge regression of its column on all the others, in however many blocks."""
+    monkeypatch.setattr(neighbours, "BLOCK", block)
     events = random_log()
     model = fitted(events)
     x = model.histories(events, events["user_id"].unique().sort(), AS_OF).toarray().astype(np.float64)
@@ -52,6 +57,21 @@ def test_the_weights_are_those_of_the_definition():
         exact = np.linalg.solve(a.T @ a + 2.0 * np.eye(len(others)), a.T @ x[:, item])
         assert model.weights[others, item] == pytest.approx(exact, abs=1e-4)
         assert model.weights[item, item] == 0
+
+
+def test_the_inverse_has_one_thread(monkeypatch):
+    seen = set()
+
+    def watched(*args, **options):
+        pools = (one for one in threadpool_info() if one.get("threading_layer") == "pthreads")
+        seen.update(one["num_threads"] for one in pools)
+        return inverse(*args, **options)
+
+    inverse = lapack.spotri
+    monkeypatch.setattr(lapack, "spotri", watched)
+    with threadpool_limits(2, user_api="blas"):
+        fitted(random_log())
+    assert seen == {1}
 
 
 def test_items_of_one_basket_speak_for_each_other():

@@ -6,12 +6,13 @@ import polars as pl
 import pytest
 
 from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.recommend import batches
 from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.pool import pool_of
-from recsys_tasks.recommend.ranker import Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_of, learners, sample_users
+from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
+from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_at, sample_users
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.settings import RankerSettings
 from tests.recommend.shop import NIGHT_END, lively, lively_items, lively_log, night_model, shoppers
@@ -29,8 +30,8 @@ def taken(days_ago: float, days: float = 7) -> pl.DataFrame:
 
 def groups(model, cut=CUT, events=None, new_only=False) -> Groups | None:
     events = taken(cut) if events is None else events
-    batch = learners(model.at(lively(days_ago=cut)), events, max_users=100, seed=1)
-    return groups_of(batch, model.settings, events, new_only=new_only, seed=1)
+    settings = model.settings.model_copy(update={"max_users": 100})
+    return groups_at(model.at(lively(days_ago=cut)), events, settings, seed=1)[HEADS[new_only]]
 
 
 def fitted() -> Ranker:
@@ -131,6 +132,17 @@ def test_training_groups_do_not_depend_on_the_order_of_the_labels():
     one, other = groups(model), groups(model, events=taken(CUT).reverse())
     assert np.array_equal(one.values, other.values, equal_nan=True)
     assert np.array_equal(one.labels, other.labels)
+
+
+def test_training_groups_do_not_depend_on_the_batches(monkeypatch):
+    one = {new_only: groups(night_model(lively_items()), new_only=new_only) for new_only in (False, True)}
+    monkeypatch.setattr(batches, "BLOCK", 4)
+    monkeypatch.setattr(batches, "WORKERS", 3)
+    for new_only, whole in one.items():
+        parts = groups(night_model(lively_items()), new_only=new_only)
+        assert np.array_equal(parts.values, whole.values, equal_nan=True)
+        assert np.array_equal(parts.labels, whole.labels)
+        assert np.array_equal(parts.sizes, whole.sizes)
 
 
 def test_nobody_taking_a_candidate_gives_no_groups():
