@@ -54,6 +54,7 @@ TOWER_ROOMS = (
     "model/vectors",
     "training/history_views",
     "training/lazy_adam",
+    "training/row_sums",
     "training/tower_catalogue",
     "training/tower_data",
     "training/tower_export",

@@ -17,6 +17,7 @@ from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.settings import TowerSettings
 from recsys_tasks.training.history_views import history_views
 from recsys_tasks.training.lazy_adam import LazyAdam
+from recsys_tasks.training.row_sums import RowSums
 from recsys_tasks.training.tower_catalogue import Catalogue
 from recsys_tasks.training.tower_data import Batch, TowerData, batches, steps_of
 from recsys_tasks.training.tower_net import TorchBatch, TorchViews, TowerNet
@@ -138,30 +139,37 @@ class Fit:
         texts = _number(self._text_place, self.catalogue.text_codes[items])
         popularity = self.data.popularity
         codes, last = recent(batch.bags) if self.net.causal is not None else NO_ORDER
+        place, count = self._place, len(items)
+        tables = len(texts) + sum(len(table) for table in self.net.attributes)
+        sums = {
+            "parts": self._parts(items, len(texts), tables),
+            "bags": RowSums.of(place[batch.bags.items], batch.bags.offsets, count),
+            "recent": RowSums.single(place[codes].ravel(), count),
+            "owners": RowSums.single(batch.positive_rows, len(batch.rows)),
+            "positives": RowSums.single(place[batch.positives], count),
+            "negatives": RowSums.single(place[batch.negatives], count),
+        }
         arrays = {
-            "parts": self._parts(items, len(texts)),
-            "bag_items": self._place[batch.bags.items],
-            "bag_offsets": batch.bags.offsets,
             "bag_values": batch.bags.values,
-            "recent": self._place[codes],
             "last": last,
             "known": (batch.bags.lengths > 0).astype(np.float32),
             "weights": batch.weights,
             "cuts": batch.cuts,
             "positive_rows": batch.positive_rows,
-            "positives": self._place[batch.positives],
-            "negatives": self._place[batch.negatives],
             "positive_popularity": popularity[batch.cuts[batch.positive_rows], batch.positives],
             "negative_popularity": popularity[:, batch.negatives],
             "correction": batch.correction,
             "masked_rows": batch.masked_rows,
             "masked_columns": batch.masked_columns,
         }
-        tensors = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
+        parts: dict[str, Any] = sums | {name: torch.from_numpy(array) for name, array in arrays.items()}
+        handed = {name: part.to(self.device) for name, part in parts.items()}
         rows = torch.from_numpy(texts).to(self.device)
-        return items, TorchBatch(texts=self.texts.index_select(0, rows), views=self._views(batch), **tensors)
+        return items, TorchBatch(
+            texts=self.texts.index_select(0, rows), views=self._views(batch, count), **handed
+        )
 
-    def _views(self, batch: Batch) -> TorchViews | None:
+    def _views(self, batch: Batch, items: int) -> TorchViews | None:
         """Views of the batch's histories, whose items are numbered already; none where they count nothing."""
         settings = self.settings
         if not settings.view_weight:
@@ -169,19 +177,21 @@ class Fit:
         if isinstance(settings.augment, Path):
             raise SettingsError(f"towers.augment: {settings.augment} was not read; load the settings with it")
         made = history_views(batch.bags, self.data.users[batch.rows], settings.augment, self.view_rng)
-        arrays = (self._place[made.codes], made.masked, made.last, made.users)
-        codes, masked, last, users = (torch.from_numpy(array).to(self.device) for array in arrays)
+        codes = RowSums.single(self._place[made.codes].ravel(), items).to(self.device)
+        arrays = (made.masked, made.last, made.users)
+        masked, last, users = (torch.from_numpy(array).to(self.device) for array in arrays)
         return TorchViews(
             codes, masked, last, users, weight=settings.view_weight, temperature=settings.view_temperature
         )
 
-    def _parts(self, items: Ints, texts: int) -> Ints:
+    def _parts(self, items: Ints, texts: int, tables: int) -> RowSums:
         """Where each item's text and attributes stand in [texts; attribute table; ...]."""
         columns, before = [self._text_place[self.catalogue.text_codes[items]]], texts
         for name, table in zip(ATTRIBUTES, self.net.attributes, strict=True):
             columns.append(before + self.catalogue.attribute_codes[name][items])
             before += len(table)
-        return np.stack(columns, axis=1)
+        starts = np.arange(len(items) + 1) * len(columns)
+        return RowSums.of(np.stack(columns, axis=1).ravel(), starts, tables)
 
     def _start(self, warm: TowerModel | None) -> None:
         with torch.no_grad():

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag, normalize
+from torch.nn.functional import normalize
 
 from recsys_tasks.model.causal import CausalTower
 from recsys_tasks.model.losses import worth_of
 from recsys_tasks.training.history_views import view_loss
+from recsys_tasks.training.row_sums import RowSums
 
 USER_START = 3.0
 
@@ -23,16 +24,16 @@ class TorchBatch:
 
     texts: Tensor
     """(texts, T) the distinct text vectors of the batch's items."""
-    parts: Tensor
-    """(L, 1 + attributes) rows of [texts; attribute table; ...] whose sum is an item's part beside its id."""
-    bag_items: Tensor
-    bag_offsets: Tensor
-    recent: Tensor
-    """(B, L) the last items of each history; (B, 0) where the user tower is a mean."""
-    last: Tensor
-    """(B,) where the last one stands"""
+    parts: RowSums
+    """What of [texts; attribute table; ...] adds up to each item's part beside its id."""
+    bags: RowSums
+    """The items of each history."""
     bag_values: Tensor
     """(H, entries)"""
+    recent: RowSums
+    """The last items of each history, as many for each; none where the user tower is a mean."""
+    last: Tensor
+    """(B,) where the last one stands"""
     known: Tensor
     """(B,) 1 where the example has a history."""
     weights: Tensor
@@ -40,8 +41,10 @@ class TorchBatch:
     cuts: Tensor
     """(B,)"""
     positive_rows: Tensor
-    positives: Tensor
-    negatives: Tensor
+    owners: RowSums
+    """The example of each positive."""
+    positives: RowSums
+    negatives: RowSums
     positive_popularity: Tensor
     """(positives, P)"""
     negative_popularity: Tensor
@@ -57,9 +60,10 @@ class TorchBatch:
 class TorchViews:
     """Two views of V histories on the device (HistoryViews), and what the loss of them counts."""
 
-    codes: Tensor
-    """(2V, L) numbers within the batch"""
+    codes: RowSums
+    """The items of the views, 2V times L of them"""
     masked: Tensor
+    """(2V, L)"""
     last: Tensor
     users: Tensor
     """(V,)"""
@@ -107,14 +111,14 @@ class TowerNet(nn.Module):
         beside = 0.0 if batch.views is None else self.view_loss(batch.views, items_LD)
         users_BD, items_LD = self.folded(self.users(batch, items_LD, dropped), items_LD)
         users_BD = users_BD * batch.known[:, None] * self.log_scale.exp()
-        negatives_BK = users_BD @ rows_of(items_LD, batch.negatives).T
+        negatives_BK = users_BD @ batch.negatives.over(items_LD).T
         negatives_BK = (
             negatives_BK + worth_of(batch.negative_popularity, self.gains)[batch.cuts] + batch.correction
         )
         negatives_BK = negatives_BK.index_put(
             (batch.masked_rows, batch.masked_columns), negatives_BK.new_tensor(float("-inf"))
         )
-        positives = (rows_of(users_BD, batch.positive_rows) * rows_of(items_LD, batch.positives)).sum(dim=1)
+        positives = (batch.owners.over(users_BD) * batch.positives.over(items_LD)).sum(dim=1)
         positives = positives + worth_of(batch.positive_popularity, self.gains)
         return multi_positive_loss(positives, batch.positive_rows, negatives_BK, batch.weights) + beside
 
@@ -133,30 +137,20 @@ class TowerNet(nn.Module):
     def items(self, batch: TorchBatch, ids_LD: Tensor) -> Tensor:
         """(L, D) id + text + attributes."""
         tables = torch.cat([batch.texts @ self.text, *self.attributes])
-        return ids_LD + embedding_bag(batch.parts, tables, mode="sum")
+        return ids_LD + batch.parts.over(tables)
 
     def users(self, batch: TorchBatch, items_LD: Tensor, dropped: Tensor) -> Tensor:
         """(B, D) from one decayed bag a half-life, or from the transformer's last place."""
         if self.causal is not None:
-            x_BLD = rows_of(items_LD, batch.recent.flatten()).view(*batch.recent.shape, -1)
+            x_BLD = batch.recent.over(items_LD).view(len(batch.last), -1, items_LD.shape[1])
             return self._read(self.causal, x_BLD, batch.last)
-        bags = [
-            embedding_bag(
-                batch.bag_items,
-                items_LD,
-                batch.bag_offsets,
-                mode="sum",
-                per_sample_weights=values,
-                include_last_offset=True,
-            )
-            for values in batch.bag_values
-        ]
+        bags = [batch.bags.over(items_LD, values) for values in batch.bag_values]
         return torch.cat(bags, dim=1) * dropped @ self.user_weight + self.user_bias
 
     def view_loss(self, views: TorchViews, items_LD: Tensor) -> Tensor:
         """The weighted loss of the views (history_views.view_loss); a masked item leaves only its place."""
         assert self.causal is not None
-        x_XLD = rows_of(items_LD, views.codes.flatten()).view(*views.codes.shape, -1)
+        x_XLD = views.codes.over(items_LD).view(*views.masked.shape, -1)
         read_XD = self._read(self.causal, x_XLD * ~views.masked[:, :, None], views.last)
         first_VD, second_VD = read_XD.chunk(2)
         return views.weight * view_loss(first_VD, second_VD, views.users, views.temperature)
@@ -166,11 +160,6 @@ class TowerNet(nn.Module):
         places = torch.arange(len(last_B), device=last_B.device)
         read_BD: Tensor = causal(x_BLD)[places, last_B]
         return read_BD @ self.user_weight + self.user_bias
-
-
-def rows_of(table: Tensor, rows: Tensor) -> Tensor:
-    """``table[rows]``; as bags of one, because only their backward pass is fast and in a fixed order on a CPU."""
-    return embedding_bag(rows[:, None], table, mode="sum")
 
 
 def multi_positive_loss(positives: Tensor, rows: Tensor, negatives_BK: Tensor, weights: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from recsys_tasks.model.encoder import TextEncoder, takes_bf16
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.launch import launch
+from recsys_tasks.training.row_sums import RowSums
 from tests.tiny_encoder import tiny_encoder
 from tests.training import joining, text_shop
 from tests.training.encoder_job import job
@@ -73,3 +74,15 @@ def test_towers_on_the_card_follow_the_loss_of_the_cpu(monkeypatch):
     card = fitted()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert card.loss_last == pytest.approx(fitted().loss_last, rel=1e-3)
+
+
+@on_a_card
+def test_sums_of_rows_and_what_flows_back_are_those_of_a_cpu():
+    sums = RowSums.of(np.array([2, 0, 2, 1]), np.array([0, 3, 3, 4]), 3)
+    table = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
+    back = []
+    for device in ("cpu", "cuda"):
+        here = table.to(device).requires_grad_()
+        sums.to(here.device).over(here).square().sum().backward()
+        back.append(here.grad.cpu())
+    assert torch.allclose(*back, atol=1e-5)
