@@ -28,15 +28,22 @@ class Tempered(Free):
     """Where ``encoder.temperature`` goes: it stays, it is learned, or it rises with the pairs' similarity."""
 
 
-class InfoNce(Tempered):
+class Among(Section):
+    """For objectives that compare a pair with the other pairs of its batch."""
+
+    in_batch: Share = 1.0
+    """The share of the batch's other pairs that each pair meets, drawn anew at each step; 0: drawn negatives only."""
+
+
+class InfoNce(Tempered, Among):
     objective: Literal["info_nce"] = "info_nce"
 
 
-class NtXent(Tempered):
+class NtXent(Tempered, Among):
     objective: Literal["nt_xent"] = "nt_xent"
 
 
-class MultiPositive(Tempered):
+class MultiPositive(Tempered, Among):
     objective: Literal["multi_positive"] = "multi_positive"
 
 
@@ -47,11 +54,11 @@ class Biased(Tempered):
     """The share of the negatives that are unseen positives."""
 
 
-class Debiased(Biased):
+class Debiased(Biased, Among):
     objective: Literal["debiased"] = "debiased"
 
 
-class HardNegatives(Biased):
+class HardNegatives(Biased, Among):
     objective: Literal["hard_negatives"] = "hard_negatives"
     concentration: NonNegativeFloat = 1.0
     """A negative weighs e^(this x similarity / temperature): near ones count more; 0: all alike."""
@@ -69,7 +76,7 @@ class CorrectedSoftmax(Tempered):
     """Strength of the correction for drawing popular texts more often (logQ); 0: none."""
 
 
-class CrossBatch(Tempered):
+class CrossBatch(Tempered, Among):
     objective: Literal["cross_batch"] = "cross_batch"
     queue: PositiveInt = 4096
     """Positives of earlier steps that are kept as further negatives, with the vectors they had then."""
@@ -91,13 +98,13 @@ class Byol(Section):
     """The share of itself that the slow copy of the encoder keeps at each step; long trainings want it nearer to 1."""
 
 
-class Triplet(Free):
+class Triplet(Free, Among):
     objective: Literal["triplet"] = "triplet"
     margin: PositiveFloat = 0.2
     """By how much a positive must be nearer than a negative, in units of the similarity."""
 
 
-class Squared(Free):
+class Squared(Free, Among):
     objective: Literal["squared"] = "squared"
     bound: PositiveFloat = 2.0
     """A distance of a negative (or a product of a positive) beyond this gains nothing more."""

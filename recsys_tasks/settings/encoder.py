@@ -75,6 +75,12 @@ class EncoderSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _views_meet_others(self) -> "EncoderSettings":
+        if self.objective == "views" and getattr(self.contrast, "in_batch", 1) == 0:
+            raise ValueError("contrast.in_batch: views have no negatives but the batch's; raise it above 0")
+        return self
+
+    @model_validator(mode="after")
     def _nodes_meet_somewhere(self) -> "EncoderSettings":
         if self.nodes > 1 and self.rendezvous is None:
             raise ValueError("several nodes need rendezvous: HOST:PORT of the first of them")

@@ -14,6 +14,7 @@ from torch import Tensor
 from recsys_tasks.model.arrays import Floats, Positions
 from recsys_tasks.model.similarity import Maps, TextSimilarity
 from recsys_tasks.settings import EncoderSettings
+from recsys_tasks.settings.contrast import Among
 from recsys_tasks.training.encoder_data import EncoderData
 from recsys_tasks.training.encoder_steps import Encode
 from recsys_tasks.training.held import held
@@ -104,6 +105,7 @@ class PairSteps:
             positive_texts=positive,
             negative_texts=negative,
             hidden=self._hidden(anchor, positive, data.pair_user[rows]),
+            unmet_BB=self._unmet(generator, len(rows)),
             expected_C=torch.from_numpy(expected).to(vectors.device),
             follower=lambda texts: self._followed(texts, slow),
         )
@@ -121,6 +123,14 @@ class PairSteps:
             return torch.from_numpy(own | equal).to(self.bank.raw.device)
 
         return hidden
+
+    def _unmet(self, generator: np.random.Generator, pairs: int) -> Tensor | None:
+        """Drawn for each two pairs by themselves, so that the same bestseller is not left out for all."""
+        contrast = self.settings.contrast
+        if not isinstance(contrast, Among) or contrast.in_batch == 1:
+            return None
+        unmet = generator.random((pairs, pairs)) >= contrast.in_batch
+        return torch.from_numpy(unmet).to(self.bank.raw.device)
 
     def _followed(self, texts: Positions, slow: Encode) -> Tensor:
         distinct, place = np.unique(texts, return_inverse=True)

@@ -55,6 +55,7 @@ class ViewSteps(PairSteps):
             positive_texts=codes + texts,
             negative_texts=codes[:0],
             hidden=self._equal(codes),
+            unmet_BB=self._unmet(generator, len(codes)),
             expected_C=torch.from_numpy(self._expected[codes]).to(vectors.device),
             follower=lambda numbers: self._followed(_places(codes, numbers, texts), slow),
         )

@@ -27,6 +27,8 @@ def test_without_a_name_the_objective_is_the_default(shop):
     [
         (["objective: byol", "queue: 64"], "queue", "encoder.contrast.queue: unknown key"),
         (["queue: 64"], "queue", "queue: unknown key"),
+        (["objective: moco", "in_batch: 0.5"], "in_batch", "encoder.contrast.in_batch: unknown key"),
+        (["objective: nt_xent", "in_batch: 2"], "in_batch", "encoder.contrast.in_batch: Input should be"),
         (["objective: simclr"], "contrast", "encoder.contrast: Input tag 'simclr'"),
         (
             ["objective: moco", "momentum: 1.0"],
@@ -55,3 +57,9 @@ def test_the_environment_chooses_an_objective_too(shop, monkeypatch):
     monkeypatch.setenv("RECSYS_ENCODER__CONTRAST__MARGIN", "0.3")
     contrast = load_settings(shop).encoder.contrast
     assert (contrast.objective, contrast.margin) == ("triplet", 0.3)
+
+
+def test_views_meet_at_least_some_of_the_batch(shop):
+    views = CONTRAST.replace("pairs", "views") + "in_batch: 0"
+    told = refusal(edited(shop, "top_k: 10", views))
+    assert "contrast.in_batch: views have no negatives but the batch's" in told

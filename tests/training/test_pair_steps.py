@@ -116,6 +116,18 @@ def test_vectors_are_those_of_their_texts():
     torch.testing.assert_close(batch.follower(twice), unit[torch.from_numpy(twice)])
 
 
+def test_of_the_other_pairs_the_share_is_met_that_is_asked_for():
+    met = {share: steps_of(in_batch=share) for share in (0.0, 0.25, 1.0)}
+    batches = {share: batch_of(*found) for share, found in met.items()}
+    assert batches[1.0].unmet_BB is None
+    assert batches[0.0].unmet_BB.all()
+    drawn = [batch_of(*met[0.25], step).unmet_BB.float() for step in range(200)]
+    assert torch.stack(drawn).mean().item() == pytest.approx(0.75, abs=0.02)
+    assert not torch.equal(drawn[0], drawn[1]), "drawn anew at each step"
+    # The pairs are the same ones, whatever the share.
+    assert (batches[0.0].positive_texts == batches[1.0].positive_texts).all()
+
+
 def uneven(data):
     """Pairs of one taste count nine times as much as those of the other, whose negatives are others, too."""
     return np.where(data.pair_user % 2, 9.0, 1.0)

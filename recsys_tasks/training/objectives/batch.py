@@ -20,6 +20,8 @@ class PairBatch:
     negative_texts: Positions
     hidden: Callable[[Positions], Tensor]
     """Texts (n,) -> (B, n): which are no negatives of each pair: equal texts, and what the shopper took anyway."""
+    unmet_BB: Tensor | None = None
+    """Which other pairs' texts are no candidates of each pair, whatever they are (``in_batch``); none: all are."""
     expected_C: Tensor
     """(B + N,) how often each of the positives' and negatives' texts is expected among the candidates of a step."""
     follower: Callable[[Positions], Tensor] | None = None

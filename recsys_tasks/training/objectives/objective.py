@@ -59,8 +59,19 @@ class InBatch(Objective):
         candidates_CD = torch.cat([batch.positives_BD, batch.negatives_ND])
         similarities_BC = self.similarity(batch.anchors_BD, candidates_CD)
         own_BC = eye(similarities_BC)
-        texts = np.concatenate([batch.positive_texts, batch.negative_texts])
-        return Scores(similarities_BC, own_BC, batch.hidden(texts) & ~own_BC)
+        return Scores(similarities_BC, own_BC, masked(batch, own_BC, batch.positive_texts))
+
+
+def masked(batch: PairBatch, own_BC: Tensor, *of_pairs: Positions) -> Tensor:
+    """
+    (B, C) which candidates are no negatives. The candidates are texts ``of_pairs``, a text a pair each time, and behind
+    them the batch's negatives.
+    """
+    masked_BC = batch.hidden(np.concatenate([*of_pairs, batch.negative_texts]))
+    if batch.unmet_BB is not None:
+        pairs = len(batch.unmet_BB)
+        masked_BC[:, : pairs * len(of_pairs)] |= batch.unmet_BB.repeat(1, len(of_pairs))
+    return masked_BC & ~own_BC
 
 
 def eye(like_BC: Tensor) -> Tensor:

@@ -1,13 +1,11 @@
 """Objectives that are one plain softmax: InfoNCE, NT-Xent and InfoNCE with several positives."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.losses import multi_positive
 from recsys_tasks.training.objectives.batch import PairBatch
-from recsys_tasks.training.objectives.objective import InBatch, eye, positives_of
+from recsys_tasks.training.objectives.objective import InBatch, eye, masked, positives_of
 from recsys_tasks.training.objectives.similarity import Similarity
 from recsys_tasks.training.objectives.temperature import Temperature
 
@@ -67,19 +65,16 @@ class NtXent(InfoNce):
             torch.cat([forward_BC, backward_BC]),
             torch.cat([positives_of(forward_BC, own_BC), positives_of(backward_BC, own_BC)]),
         )
-        masked = torch.cat(
+        # A query itself is masked as any text that equals one of its pair's.
+        hidden = torch.cat(
             [
-                self._masked(batch, batch.positive_texts, batch.anchor_texts, own_BC),
-                self._masked(batch, batch.anchor_texts, batch.positive_texts, own_BC),
+                masked(batch, own_BC, batch.positive_texts, batch.anchor_texts),
+                masked(batch, own_BC, batch.anchor_texts, batch.positive_texts),
             ]
         )
-        return multi_positive(logits, own_BC.repeat(2, 1), masked)
+        return multi_positive(logits, own_BC.repeat(2, 1), hidden)
 
     def _side(self, queries_BD: Tensor, partners_BD: Tensor, negatives_ND: Tensor) -> Tensor:
         """Candidates, in this order: the B partners, the B texts of the query's own side, the N negatives."""
         side_BC: Tensor = self.similarity(queries_BD, torch.cat([partners_BD, queries_BD, negatives_ND]))
         return side_BC
-
-    def _masked(self, batch: PairBatch, partners: Positions, queries: Positions, own_BC: Tensor) -> Tensor:
-        """A query itself is masked as any text that equals one of its pair's."""
-        return batch.hidden(np.concatenate([partners, queries, batch.negative_texts])) & ~own_BC

@@ -32,6 +32,7 @@ EVERY = [
     if fits(section, similarity)
 ]
 NEGATIVE = [p for p in EVERY if type(p.values[0]) in WITH_NEGATIVES]
+AMONG = [p for p in EVERY if isinstance(p.values[0], contrast_settings.Among)]
 TEMPERED = [
     pytest.param(section(temperature=how), id=f"{section.__name__}-{how}")
     for section in SECTIONS
@@ -123,6 +124,17 @@ def test_a_hidden_candidate_changes_nothing(settings, text):
         assert found.negatives_ND.grad is None or not found.negatives_ND.grad[2].any()
     assert results[0][0] == results[1][0]
     assert torch.equal(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize("settings", AMONG)
+def test_another_pair_that_is_not_met_hides_and_nothing_else_does(settings):
+    unmet = torch.zeros(4, 4, dtype=torch.bool)
+    unmet[0, 2] = unmet[3, 1] = unmet[1, 1] = True
+    # A pair's own text is met always.
+    hidden = [(0, 2), (0, 102), (3, 1), (3, 101)]
+    left_out = objective(settings).loss(replace(batch(), unmet_BB=unmet))
+    assert torch.equal(left_out, objective(settings).loss(batch(masks=hidden)))
+    assert left_out.item() != pytest.approx(objective(settings).loss(batch()).item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("settings", NEGATIVE)
