@@ -42,7 +42,7 @@ class Factors:
         unit = _unit_rows(histories)
         with ONE_THREAD:
             taken = _directions(neighbours.weights, unit, min(rank, len(neighbours.weights)))
-        given = neighbours.weights @ taken
+            given = neighbours.weights @ taken
         spread = float(
             np.sqrt(np.square(unit @ given).sum(dtype=np.float64) / max(unit.shape[0] * len(taken), 1))
         )

@@ -1,8 +1,7 @@
 """
 Shoppers batch by batch: some batches at a time, in order, with memory that does not grow with their number.
 
-Batches are what keeps the cores busy, so a matrix product or a search inside of one has a single thread: BLAS in the
-whole process (``model.one_thread``), OpenMP in the batch's own thread (Faiss took twice the CPU time otherwise).
+Batches are what keeps the cores busy, so a matrix product inside of one has a single thread (``model.one_thread``).
 """
 
 import math
@@ -13,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from recsys_tasks.model.one_thread import ONE_THREAD
 from recsys_tasks.recommend.context import Context
@@ -62,7 +60,7 @@ def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[
 
     Until it has been read to its end the BLAS of NumPy and SciPy has one thread, in the whole process.
     """
-    with ONE_THREAD, ThreadPoolExecutor(WORKERS, initializer=_alone) as pool:
+    with ONE_THREAD, ThreadPoolExecutor(WORKERS) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for part in parts:
@@ -74,8 +72,3 @@ def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[
         finally:
             for future in begun:
                 future.cancel()
-
-
-def _alone() -> None:
-    """What runs in this thread has no OpenMP threads beside it: their number is each thread's own."""
-    threadpool_limits(1, user_api="openmp")

@@ -32,7 +32,7 @@ class Among(Section):
     """For objectives that compare a pair with the other pairs of its batch."""
 
     in_batch: Share = 1.0
-    """The share of the batch's other pairs that each pair meets, drawn anew at each step; 0: drawn negatives only."""
+    """The share of the batch's other pairs that each pair meets, drawn anew at each step; 0: none of them."""
 
 
 class InfoNce(Tempered, Among):

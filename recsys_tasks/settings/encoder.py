@@ -76,7 +76,8 @@ class EncoderSettings(Section):
 
     @model_validator(mode="after")
     def _views_meet_others(self) -> "EncoderSettings":
-        if self.objective == "views" and getattr(self.contrast, "in_batch", 1) == 0:
+        alone = getattr(self.contrast, "in_batch", 1) == 0 and not hasattr(self.contrast, "queue")
+        if self.objective == "views" and alone:
             raise ValueError("contrast.in_batch: views have no negatives but the batch's; raise it above 0")
         return self
 

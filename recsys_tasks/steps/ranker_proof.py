@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.pairs.audit import LearningCut
 from recsys_tasks.recommend.features import NAMES
-from recsys_tasks.recommend.ranker import TOWER_SCORE, Groups, fit_booster
+from recsys_tasks.recommend.ranker import THREADS, TOWER_SCORE, Groups, fit_booster
 from recsys_tasks.settings import RankerSettings
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0)
@@ -57,7 +57,9 @@ def prove(parts: Mapping[LearningCut, Groups], settings: RankerSettings, seed: i
     if not earlier or min(_hits(asked), sum(map(_hits, earlier))) < min_hits:
         return Proof(UNPROVEN, "nothing to prove it by")
     learned = Groups.joined(earlier)
-    own = np.asarray(fit_booster(learned, settings, seed).predict(asked.values), np.float64)
+    trees = fit_booster(learned, settings, seed)
+    # LightGBM's number of threads is the whole process's: other heads are fitted beside this one.
+    own = np.asarray(trees.predict(asked.values, num_threads=THREADS), np.float64)
     towers = asked.values[:, NAMES.index(TOWER_SCORE)].astype(np.float64)
     ndcg_WG = np.stack([ndcg_of(asked, own + weight * towers) for weight in WEIGHTS])
     share = _hits(learned) / sum(map(_hits, parts.values()))

@@ -1,3 +1,4 @@
+import faiss
 import numpy as np
 import polars as pl
 import pytest
@@ -78,6 +79,21 @@ def test_ids_may_come_in_any_order():
 def test_no_more_items_than_there_are():
     scores, positions = ItemIndex.build(ids(3), random_rows(1, 3)).search(random_rows(2, 2), 10)
     assert scores.shape == positions.shape == (2, 3)
+
+
+def test_a_search_has_one_thread_and_the_caller_has_its_own_again(monkeypatch):
+    before, seen = faiss.omp_get_max_threads(), []
+    faiss.omp_set_num_threads(2)
+    index = ItemIndex.build(ids(50), random_rows(1, 50))
+    blocks = ItemIndex._blocks
+    monkeypatch.setattr(
+        ItemIndex, "_blocks", lambda *args: seen.append(faiss.omp_get_max_threads()) or blocks(*args)
+    )
+    try:
+        index.search(random_rows(2, 3), 5)
+        assert (seen, faiss.omp_get_max_threads()) == ([1], 2)
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def test_no_shopper_no_rows():

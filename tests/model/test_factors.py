@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from recsys_tasks.model.factors import Factors
 from recsys_tasks.model.neighbours import Neighbours
@@ -71,3 +74,18 @@ def test_two_runs_give_the_same_bytes():
 def test_nothing_known_or_nothing_wanted_is_no_factor(items, rank):
     factors = Factors.of(neighbours(items), csr_matrix((SHOPPERS, items), dtype=np.float32), rank)
     assert factors.given.shape == factors.taken.shape == (items, 0)
+
+
+def test_they_have_one_thread_from_the_first_product_to_the_last(monkeypatch):
+    seen = set()
+
+    class Watched(np.ndarray):
+        def __matmul__(self, other):
+            pools = (one for one in threadpool_info() if one.get("threading_layer") == "pthreads")
+            seen.update(one["num_threads"] for one in pools)
+            return np.asarray(self) @ other
+
+    watched = replace(neighbours(), weights=neighbours().weights.view(Watched))
+    with threadpool_limits(2, user_api="blas"):
+        Factors.of(watched, histories(), 4)
+    assert seen == {1}

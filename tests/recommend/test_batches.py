@@ -1,6 +1,5 @@
 import threading
 
-import faiss
 import polars as pl
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -81,15 +80,6 @@ def test_a_matrix_product_in_a_batch_has_one_thread_and_has_its_own_again_behind
     with threadpool_limits(2, user_api="blas"):
         assert list(in_order(threads, range(2))) == [{1}, {1}]
         assert threads() == {2}
-
-
-def test_a_search_in_a_batch_has_one_thread():
-    def threads(part=None):
-        return faiss.omp_get_max_threads()
-
-    faiss.omp_set_num_threads(2)
-    assert list(in_order(threads, range(2))) == [1, 1]
-    assert threads() == 2
 
 
 def test_blas_has_its_threads_again_whoever_is_done_first():

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recsys_tasks.index.index import ItemIndex
-from recsys_tasks.recommend import batches
+from recsys_tasks.recommend import batches, ranker_data
 from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import NAMES
@@ -135,6 +135,8 @@ def test_training_groups_do_not_depend_on_the_order_of_the_labels():
 
 
 def test_training_groups_do_not_depend_on_the_batches(monkeypatch):
+    # So few that most of what was offered is left out.
+    monkeypatch.setattr(ranker_data, "NEGATIVES", 5)
     one = {new_only: groups(night_model(lively_items()), new_only=new_only) for new_only in (False, True)}
     monkeypatch.setattr(batches, "BLOCK", 4)
     monkeypatch.setattr(batches, "WORKERS", 3)

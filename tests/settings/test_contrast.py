@@ -63,3 +63,8 @@ def test_views_meet_at_least_some_of_the_batch(shop):
     views = CONTRAST.replace("pairs", "views") + "in_batch: 0"
     told = refusal(edited(shop, "top_k: 10", views))
     assert "contrast.in_batch: views have no negatives but the batch's" in told
+
+
+def test_views_with_a_queue_need_nobody_else(shop):
+    views = CONTRAST.replace("pairs", "views") + "objective: cross_batch\n    in_batch: 0"
+    assert load_settings(edited(shop, "top_k: 10", views)).encoder.contrast.in_batch == 0

@@ -80,9 +80,11 @@ def test_towers_on_the_card_follow_the_loss_of_the_cpu(monkeypatch):
 def test_sums_of_rows_and_what_flows_back_are_those_of_a_cpu():
     sums = RowSums.of(np.array([2, 0, 2, 1]), np.array([0, 3, 3, 4]), 3)
     table = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
-    back = []
-    for device in ("cpu", "cuda"):
-        here = table.to(device).requires_grad_()
-        sums.to(here.device).over(here).square().sum().backward()
-        back.append(here.grad.cpu())
-    assert torch.allclose(*back, atol=1e-5)
+    for weights in (None, torch.tensor([0.5, 2.0, -1.0, 3.0])):
+        back = []
+        for device in ("cpu", "cuda"):
+            here = table.to(device, copy=True).requires_grad_()
+            given = None if weights is None else weights.to(device)
+            sums.to(here.device).over(here, given).square().sum().backward()
+            back.append(here.grad.cpu())
+        assert torch.allclose(*back, atol=1e-5)
