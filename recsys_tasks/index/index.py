@@ -69,7 +69,7 @@ class ItemIndex:
         Ordered by (-score, item_id). The answer for a smaller ``k`` is the beginning of that for a larger one.
         """
         k = min(k, len(self))
-        with _one_thread():
+        with _one_openmp_thread():
             return self._blocks(users, k)
 
     def _blocks(self, users: Floats, k: int) -> tuple[Floats, Ints]:
@@ -135,7 +135,7 @@ class ItemIndex:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _one_openmp_thread() -> Iterator[None]:
     """Faiss shares nothing out meanwhile; how many OpenMP threads there are is each thread's own matter."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)

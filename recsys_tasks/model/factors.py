@@ -16,7 +16,7 @@ import polars as pl
 from scipy.sparse import csr_matrix, diags
 
 from recsys_tasks.model.neighbours import Neighbours
-from recsys_tasks.model.one_thread import ONE_THREAD
+from recsys_tasks.model.one_blas_thread import ONE_BLAS_THREAD
 
 Floats = npt.NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class Factors:
         Histories count at unit length, as the bags of the user tower do. Raises nothing on an empty log: m may be 0.
         """
         unit = _unit_rows(histories)
-        with ONE_THREAD:
+        with ONE_BLAS_THREAD:
             taken = _directions(neighbours.weights, unit, min(rank, len(neighbours.weights)))
             given = neighbours.weights @ taken
         spread = float(

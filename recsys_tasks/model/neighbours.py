@@ -16,7 +16,7 @@ import polars as pl
 from scipy.linalg import lapack
 from scipy.sparse import csr_matrix
 
-from recsys_tasks.model.one_thread import ONE_THREAD
+from recsys_tasks.model.one_blas_thread import ONE_BLAS_THREAD
 from recsys_tasks.model.popularity import DAY_US, age_us
 
 Floats = npt.NDArray[np.float32]
@@ -64,7 +64,7 @@ class Neighbours:
         item_ids = _most_touched(touched, max_items)
         users = touched["user_id"].unique().sort()
         matrix = _matrix(touched, users, item_ids)
-        with ONE_THREAD:
+        with ONE_BLAS_THREAD:
             return cls(item_ids, _solved(_gram(matrix), regularisation), event_weights, half_life_days)
 
     def histories(self, events: pl.DataFrame, users: pl.Series, as_of: datetime) -> csr_matrix:

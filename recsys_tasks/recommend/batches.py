@@ -1,7 +1,7 @@
 """
 Shoppers batch by batch: some batches at a time, in order, with memory that does not grow with their number.
 
-Batches are what keeps the cores busy, so a matrix product inside of one has a single thread (``model.one_thread``).
+Batches are what keeps the cores busy, so a matrix product in one has a single thread (``model.one_blas_thread``).
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from recsys_tasks.model.one_thread import ONE_THREAD
+from recsys_tasks.model.one_blas_thread import ONE_BLAS_THREAD
 from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.shoppers import Shoppers
 
@@ -60,7 +60,7 @@ def in_order(work: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[
 
     Until it has been read to its end the BLAS of NumPy and SciPy has one thread, in the whole process.
     """
-    with ONE_THREAD, ThreadPoolExecutor(WORKERS) as pool:
+    with ONE_BLAS_THREAD, ThreadPoolExecutor(WORKERS) as pool:
         begun: deque[Future[Result]] = deque()
         try:
             for part in parts:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from recsys_tasks.index.index import ItemIndex
-from recsys_tasks.model.one_thread import ONE_THREAD
+from recsys_tasks.model.one_blas_thread import ONE_BLAS_THREAD
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.context import Context
@@ -38,7 +38,7 @@ class Sight:
 
     def prepare(self) -> None:
         """Work out what every batch reads and is made of large matrix products."""
-        with ONE_THREAD, ThreadPoolExecutor(1) as beside:
+        with ONE_BLAS_THREAD, ThreadPoolExecutor(1) as beside:
             neighbours = beside.submit(lambda: self.context.neighbours)
             _ = self.items, self.texts.topic
             neighbours.result()

@@ -12,7 +12,7 @@ from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.batch import Batch
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.shoppers import Shoppers
-from recsys_tasks.steps.champion import recommender
+from recsys_tasks.steps.champion import context_of
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import LIST_ROOMS
 from recsys_tasks.workspace import Artefact, Draft, Facts
@@ -62,7 +62,7 @@ def checked_index(job: Job, model: NightModel) -> tuple[ItemIndex, float]:
     shoppers. It is what tonight's lists search: made by the model that asks it.
     """
     snapshot = job.lake.snapshot(job.night.as_of)
-    context = recommender(job, model, snapshot).context
+    context = context_of(job, snapshot)
     if not context.allowed.any():
         raise EmptyPartition(f"night {job.night}: the rules leave no item to recommend: {context.dropped}")
     sight = model.at(context).sight

@@ -18,7 +18,6 @@ from recsys_tasks.recommend.context import Context
 from recsys_tasks.recommend.model import Model, PopularModel
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.recommend.ranker import Ranker
-from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.lineage import is_blind
@@ -118,13 +117,8 @@ def is_popular(refs: Mapping[str, Any]) -> bool:
     return "towers" not in refs
 
 
-def recommender(job: Job, model: Model, snapshot: Snapshot) -> Recommender:
-    """A model looking at a snapshot under the shop's rules: what every list of a night comes from."""
-    return Recommender(model, context_of(job, snapshot))
-
-
 def context_of(job: Job, snapshot: Snapshot) -> Context:
-    """A snapshot under the shop's rules."""
+    """A snapshot under the shop's rules: what every list of a night comes from."""
     settings = job.settings
     return Context.open(snapshot, settings.rules, settings.event_weights, settings.target_events)
 

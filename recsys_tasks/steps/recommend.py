@@ -12,7 +12,7 @@ from recsys_tasks.recommend.candidates import SHOPWIDE
 from recsys_tasks.recommend.model import Model
 from recsys_tasks.recommend.recommend import Recommender, counts_by_source
 from recsys_tasks.schema import Recommendations
-from recsys_tasks.steps.champion import recommender
+from recsys_tasks.steps.champion import context_of
 from recsys_tasks.steps.evaluate import list_settings
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.rooms import LIST_ROOMS
@@ -51,7 +51,7 @@ def run(job: Job) -> Facts:
 
 def _write(job: Job, model: Model, draft: Draft) -> None:
     snapshot = job.lake.snapshot(job.night.as_of)
-    made = recommender(job, model, snapshot)
+    made = Recommender(model, context_of(job, snapshot))
     if not made.context.allowed.any():
         raise EmptyPartition(
             f"night {job.night}: the rules leave no item to recommend: {made.context.dropped}"

@@ -46,7 +46,7 @@ TOWER_ROOMS = (
     "model/launches",
     "model/losses",
     "model/neighbours",
-    "model/one_thread",
+    "model/one_blas_thread",
     "model/popularity",
     "model/similarity",
     "model/tower_parts",

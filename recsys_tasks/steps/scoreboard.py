@@ -13,7 +13,7 @@ from recsys_tasks.lake.snapshot import Snapshot
 from recsys_tasks.recommend.model import Model
 from recsys_tasks.recommend.ranker_data import sample_users
 from recsys_tasks.recommend.recommend import Recommender, side_by_side
-from recsys_tasks.steps.champion import recommender
+from recsys_tasks.steps.champion import context_of
 from recsys_tasks.steps.job import Job
 
 # Which lists a slice is scored with: those that leave out what the shopper knows, or not.
@@ -41,7 +41,7 @@ def score_models(
     wanted = _wanted(job, snapshot, end)
     parts = window.slices(wanted)
     # One look at the shop serves all: its log and its counts are the same for every model.
-    context = recommender(job, models[reference], snapshot).context
+    context = context_of(job, snapshot)
     makers = {name: Recommender(model, context) for name, model in models.items()}
     lists = side_by_side(makers, wanted["user_id"], K)
     scores = {

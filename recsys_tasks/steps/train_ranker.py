@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from recsys_tasks.errors import LeakFound
-from recsys_tasks.model.one_thread import ONE_THREAD
+from recsys_tasks.model.one_blas_thread import ONE_BLAS_THREAD
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.pairs.audit import LearningCut, labels_in_the_window
@@ -99,7 +99,7 @@ def _make(job: Job, vectors: Artefact, draft: Draft, seen: datetime | None) -> N
             continue
         # What is known of the first cut without a model is worked out while the base towers learn. Sums have other last
         # digits with other threads, so nobody's number of threads may depend on what runs beside.
-        with ONE_THREAD, ahead(_contexts(job, plan)) as contexts:
+        with ONE_BLAS_THREAD, ahead(_contexts(job, plan)) as contexts:
             base = _base_towers(job, text, begin)
             if base is not None:
                 _learn(job, NightModel("base", base, text, None, job.settings.ranker), plan, contexts, draft)

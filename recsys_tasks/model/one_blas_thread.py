@@ -5,7 +5,7 @@ from threading import Lock
 from threadpoolctl import threadpool_limits
 
 
-class OneThread:
+class OneBlasThread:
     """
     BLAS has one thread from the first that enters to the last that leaves, in whatever order they do.
 
@@ -32,4 +32,4 @@ class OneThread:
                 self._limit = None
 
 
-ONE_THREAD = OneThread()
+ONE_BLAS_THREAD = OneBlasThread()
