@@ -9,7 +9,7 @@ from rich.console import Console
 from recsys_tasks.errors import RecsysError
 from tools.api import Api
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 LOG_LINES = 25
 # An API server that is busy, or whose machine is, may miss a few looks.
 SILENCE_SECONDS = 60.0

@@ -39,7 +39,7 @@ def groups_at(
     """
     The training groups of each head, none where nobody took a candidate: all candidates, and those that are new.
 
-    They are of at most ``max_users`` of those who took something, as the model sees them at its cut. ``taken`` has
+    They are of a sample of those who took something (``learners``), as the model sees them at its cut. ``taken`` has
     user_id and item_id: the target events of the days behind the cut.
     """
     opened.prepare()
@@ -48,9 +48,24 @@ def groups_at(
         batch = Batch.of(shoppers, opened.sight)
         return [_labelled(batch, settings, taken, new_only=new_only) for new_only in (False, True)]
 
-    users = sample_users(taken["user_id"], settings.max_users, seed)
+    users = learners(taken, settings, seed)
     parts = list(in_order(forgetful(of_batch), batches_of(opened.sight.context, users)))
     return {head: _groups([part[place] for part in parts], seed) for place, head in enumerate(HEADS)}
+
+
+def learners(taken: pl.DataFrame, settings: RankerSettings, seed: int) -> pl.Series:
+    """
+    The shoppers of a cut that the ranker learns from, sorted: at most ``max_users``, and no more than it takes to have
+    ``max_taken`` items taken. What a shopper costs are the candidates, what one teaches are those that were taken.
+    """
+    users = sample_users(taken["user_id"], settings.max_users, seed)
+    each = taken.group_by("user_id").agg(pl.col("item_id").n_unique())
+    counts = (
+        users.to_frame().join(each, on="user_id", how="left", maintain_order="left")["item_id"].to_numpy()
+    )
+    order = np.random.default_rng(seed).permutation(len(users))
+    enough = int(np.searchsorted(np.cumsum(counts[order]), settings.max_taken)) + 1
+    return users.gather(np.sort(order[:enough]))
 
 
 def sample_users(users: pl.Series, max_users: int, seed: int) -> pl.Series:

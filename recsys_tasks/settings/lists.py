@@ -54,7 +54,9 @@ class RankerSettings(Section):
     history_items: PositiveInt = 250
     """Items of the shopper's own history that compete for the list."""
     max_users: PositiveInt = 600
-    """Shoppers of each cut that the ranker learns from."""
+    """Shoppers of each cut that the ranker learns from, at most."""
+    max_taken: PositiveInt = 16_000
+    """Fewer shoppers, where so many already took this many items in a cut's labels."""
     tower_weight: NonNegativeFloat | None = None
     """How much the towers' score counts beside the trees; none: what a cut that was held out says."""
 

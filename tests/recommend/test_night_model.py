@@ -12,7 +12,7 @@ from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.pool import pool_of
 from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_at, sample_users
+from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_at, learners, sample_users
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.settings import RankerSettings
 from tests.recommend.shop import NIGHT_END, lively, lively_items, lively_log, night_model, shoppers
@@ -157,3 +157,22 @@ def test_a_sample_of_shoppers_is_sorted_and_repeats():
     assert sample_users(users, 99, 1).to_list() == EVERYONE
     few = sample_users(users, 5, 1)
     assert few.to_list() == sorted(few) == sample_users(users.reverse(), 5, 1).to_list()
+
+
+def test_no_more_shoppers_are_learned_from_than_took_enough():
+    # Shopper n takes n + 1 items, each twice.
+    rows = [(user, f"i{item}") for n, user in enumerate(EVERYONE) for item in range(n + 1)] * 2
+    events = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
+    counts = {user: n + 1 for n, user in enumerate(EVERYONE)}
+
+    def chosen(events: pl.DataFrame = events, **limits: int) -> list[str]:
+        return learners(events, RankerSettings(**limits), seed=3).to_list()
+
+    assert chosen() == chosen(max_taken=sum(counts.values())) == EVERYONE
+    for enough in (1, 40, 200, 464):
+        some = chosen(max_taken=enough)
+        assert some == sorted(some) == chosen(events.reverse(), max_taken=enough)
+        assert enough <= sum(counts[user] for user in some) < enough + len(EVERYONE)
+        assert set(some) <= set(chosen(max_taken=enough + 30))
+    assert len(chosen(max_taken=400, max_users=5)) == 5
+    assert chosen(events.head(0)) == []
