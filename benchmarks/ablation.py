@@ -3,6 +3,8 @@ What each part is worth: the night with one part taken away or changed, against 
 
   python -m benchmarks.ablation --shop examples/online_retail/shop.yaml --cuts 3 --out online_retail.ablation.json
 
+Settings of one's own are compared by ``--vary``, as often as there are choices.
+
 Every variant is a whole night of its own at every cut (same log, same seed), and its lists are compared shopper by
 shopper with those of the night as it is: the paired difference, all cuts pooled. Rows as in ``results``; ``system`` is
 "VARIANT: ours" or "VARIANT: ours-tower", ``against`` the row it is compared with.
@@ -91,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(given: argparse.Namespace) -> list[Row]:
-    variants = asked(given.variants, given.systems)
+    variants = asked(given.variants, given.systems, given.vary)
     home = open_home(shop_settings(given.shop, given.set), homes(given))
     at = (
         cuts.named(given.cut, home.first, home.last, given.horizon)
@@ -121,6 +123,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--horizon", type=int, default=HORIZON, help=f"days scored (default {HORIZON})")
     names = ", ".join(repr(variant.name) for variant in VARIANTS)
     parser.add_argument("--variants", nargs="+", help=f"which (default: all): {names}")
+    parser.add_argument(
+        "--vary",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a variant by hand: settings that change together; may be repeated, and without --variants stands alone",
+    )
     parser.add_argument(
         "--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, help="rows compared (default: both)"
     )

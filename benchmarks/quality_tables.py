@@ -76,7 +76,7 @@ def ablation(rows: Sequence[Row], name: str) -> str:
     systems = list(dict.fromkeys(row["against"] for row in found))
     columns = [(system, metric) for system in systems for metric in COMPARED]
     lines = []
-    for variant in dict.fromkeys(row["system"].split(": ")[0] for row in found):
+    for variant in dict.fromkeys(row["system"].rsplit(": ", 1)[0] for row in found):
         cells = {
             (row["against"], row["metric"]): row for row in found if row["system"].startswith(f"{variant}: ")
         }

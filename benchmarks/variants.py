@@ -68,23 +68,25 @@ VARIANTS: tuple[Variant, ...] = (
 )
 
 
-def asked(names: Sequence[str] | None, systems: Sequence[str]) -> list[Variant]:
+def asked(
+    names: Sequence[str] | None, systems: Sequence[str], changes: Sequence[Sequence[str]] = ()
+) -> list[Variant]:
     """
-    The variants with these rows only: those named, or all that change one of the rows.
+    The variants with these rows only: those named and one for each of the ``changes``, or, where neither is given, all
+    that change one of the rows.
 
     Raises SettingsError for an unknown name, and for one that changes none of the rows.
     """
-    some = chosen(names)
-    if names is None:
-        some = (variant for variant in some if set(variant.systems) & set(systems))
-    return [variant.among(systems) for variant in some]
+    by_hand = [Variant(" ".join(some), tuple(some)) for some in changes]
+    if names is None and not by_hand:
+        return [variant.among(systems) for variant in VARIANTS if set(variant.systems) & set(systems)]
+    return [variant.among(systems) for variant in (*chosen(names or ()), *by_hand)]
 
 
-def chosen(names: Iterable[str] | None) -> Iterator[Variant]:
-    """The named variants in their order (all where none is named); raises SettingsError for an unknown name."""
-    known = {variant.name: variant for variant in VARIANTS}
-    unknown = sorted(set(names or ()) - known.keys())
+def chosen(names: Iterable[str]) -> Iterator[Variant]:
+    """The named variants in their order; raises SettingsError for an unknown name."""
+    known, wanted = {variant.name: variant for variant in VARIANTS}, set(names)
+    unknown = sorted(wanted - known.keys())
     if unknown:
         raise SettingsError(f"--variants {', '.join(unknown)}: no such variant; known: {', '.join(known)}")
-    wanted = known.keys() if names is None else set(names)
     return (variant for name, variant in known.items() if name in wanted)

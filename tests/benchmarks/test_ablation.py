@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks import variants
+from benchmarks import quality_tables, variants
 from benchmarks.ablation import compared
 from benchmarks.home import shop_settings
 from benchmarks.metrics import METRICS
@@ -53,6 +53,21 @@ def test_only_the_rows_asked_for_are_made():
 def test_a_variant_that_is_named_and_changes_none_of_the_rows_is_refused():
     with pytest.raises(SettingsError, match='--systems ours-tower: "no repeat candidates" changes ours only'):
         variants.asked(["no item ids", "no repeat candidates"], ["ours-tower"])
+
+
+def test_settings_by_hand_are_variants_of_their_own_and_stand_alone():
+    choice = ["towers.new_popularity=1", "towers.neighbour_weight=0.5"]
+    (alone,) = variants.asked(None, ["ours"], [choice])
+    assert alone == variants.Variant(" ".join(choice), tuple(choice), ("ours",))
+    beside = variants.asked(["no item ids"], ["ours"], [["ranker.trees=9"], choice])
+    assert [variant.name for variant in beside] == ["no item ids", "ranker.trees=9", " ".join(choice)]
+
+
+def test_a_variants_name_may_have_a_colon_in_it():
+    base = scores("as it is: ours", [0.1, 0.5])
+    name = 'pairs.negatives={"own": 1}'
+    rows = list(compared(name, scores(f"{name}: ours", [0.2, 0.6]), base, seed=1))
+    assert name in quality_tables.ablation(rows, "new")
 
 
 @pytest.mark.parametrize("variant", variants.VARIANTS, ids=lambda variant: variant.name)
