@@ -181,13 +181,13 @@ def best_device() -> str:
 
 
 def autocast(device: str) -> AbstractContextManager[Any]:
-    """bf16 on a GPU that has it; never on a CPU, where emulation makes it ten times slower."""
+    """bf16 on a GPU that has it; never where it is emulated, as on a CPU, which makes it ten times slower."""
     return torch.autocast("cuda", dtype=torch.bfloat16) if takes_bf16(device) else nullcontext()
 
 
 def takes_bf16(device: str) -> bool:
     """Whether ``autocast`` computes in bf16 there."""
-    return device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    return device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def equal_length_batches(lengths: Positions, tokens: int = TOKENS_PER_BATCH) -> Iterator[Positions]:

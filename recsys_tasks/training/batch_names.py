@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from recsys_tasks.model.arrays import Positions
 
 SHOWN = 4
@@ -11,6 +13,11 @@ LETTERS = 40
 def named_texts(texts: Sequence[str], codes: Positions) -> str:
     """The first SHOWN of the texts, shortened, and how many more there are."""
     return _some([_short(texts[code]) for code in codes[:SHOWN]], len(codes), "texts")
+
+
+def named_items(ids: pl.Series, codes: Positions) -> str:
+    """The first SHOWN of the items' ids, and how many more there are."""
+    return _some([_short(str(item)) for item in ids.gather(codes[:SHOWN])], len(codes), "items")
 
 
 def named_rows(histories: Sequence[str], items: Sequence[str], rows: Positions) -> str:

@@ -51,17 +51,14 @@ class SequenceFit:
         self.batch_targets = min(settings.batch_targets, few)
 
     def epoch(self) -> float:
-        """One pass over the sequences; the mean loss."""
+        """One pass over the sequences: the mean loss. Raises TrainingFailed, before the step, where it is no number."""
         self.net.train()
         order = self.rng.permutation(len(self.pieces))
         # Batches of equal work: as many sequences as hold batch_targets targets together.
         batch = np.cumsum(self.pieces.lengths[order] - 1) // self.batch_targets
         cuts = np.flatnonzero(np.diff(batch)) + 1
         losses = [self._step(rows) for rows in np.split(order, cuts) if len(rows)]
-        mean = float(torch.stack(losses).mean()) if losses else 0.0
-        if not np.isfinite(mean):
-            raise TrainingFailed("the loss of the next-item model is no number; lower its learning_rate")
-        return mean
+        return float(torch.stack(losses).mean()) if losses else 0.0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -76,6 +73,11 @@ class SequenceFit:
 
     def _step(self, rows: Ints) -> Tensor:
         loss = self._loss(rows)
+        if not torch.isfinite(loss):
+            raise TrainingFailed(
+                f"the loss of the next-item model is {loss.item()} at step {self.steps + 1}, of {len(rows)} sequences "
+                f"(the first is number {rows[0]}): lower its learning_rate"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.max_grad_norm)

@@ -15,6 +15,7 @@ from recsys_tasks.model.causal_users import causal_tower, recent
 from recsys_tasks.model.tower_parts import ATTRIBUTES
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.settings import TowerSettings
+from recsys_tasks.training.batch_names import named_items
 from recsys_tasks.training.history_views import history_views
 from recsys_tasks.training.lazy_adam import LazyAdam
 from recsys_tasks.training.row_sums import RowSums
@@ -75,7 +76,7 @@ class Fit:
         self._text_place = np.zeros(len(catalogue.texts), dtype=np.int64)
 
     def run(self, epochs: int) -> list[float]:
-        """Mean loss of each epoch."""
+        """Mean loss of each epoch; raises TrainingFailed, before the step, where one is no longer a number."""
         self._prepare(epochs * steps_of(self.data, self.settings))
         losses = []
         for epoch in range(1, epochs + 1):
@@ -84,10 +85,6 @@ class Fit:
                 torch.manual_seed(self.seed + epoch)
                 each = [self._step(batch) for batch in batches(self.data, self.settings, self.rng)]
             losses.append(float(np.mean(each)))
-            if not np.isfinite(losses[-1]):
-                raise TrainingFailed(
-                    f"the towers' loss is {losses[-1]} in epoch {epoch}: lower towers.learning_rate"
-                )
             log.info("towers, epoch %d of %d: mean loss %.4f", epoch, epochs, losses[-1])
         return losses
 
@@ -117,6 +114,12 @@ class Fit:
         width = self.settings.dim * len(self.settings.half_lives_days)
         dropped = (self._random(len(batch.rows), width) >= p) / max(1 - p, 1e-6)
         loss: Tensor = self.net(on_device, ids_LD * kept, dropped)
+        value = loss.item()
+        if not np.isfinite(value):
+            raise TrainingFailed(
+                f"the towers' loss is {value} at step {self.lazy.steps + 1} of {self.ramp[1]}, of {len(batch.rows)} "
+                f"examples (taken: {named_items(self.data.item_ids, batch.positives)}): lower towers.learning_rate"
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         assert ids_LD.grad is not None
         share = _rate(self.lazy.steps, *self.ramp)
@@ -124,7 +127,7 @@ class Fit:
         self.dense.step()
         self.schedule.step()
         self.dense.zero_grad(set_to_none=True)
-        return loss.item()
+        return value
 
     def _causal(self, seed: int) -> CausalTower | None:
         if self.settings.user == "mean":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_tasks.errors import EmptyPartition
+from recsys_tasks.errors import EmptyPartition, TrainingFailed
 from recsys_tasks.model.sequence_model import SequenceModel, first_of
 from recsys_tasks.model.sequence_net import SequenceNet
 from recsys_tasks.model.sequence_settings import SequenceSettings
@@ -64,6 +64,21 @@ def test_two_fits_with_one_seed_give_the_same_bytes_and_another_seed_does_not():
 
     assert scores(1).tobytes() == scores(1).tobytes()
     assert scores(1).tobytes() != scores(2).tobytes()
+
+
+def test_a_loss_that_is_no_number_stops_before_the_step(monkeypatch):
+    learning = SequenceFit(Sequences.of(walks(300)), no_text(), SMALL)
+    whole, before = learning._loss, []
+
+    def lost_at_the_third(rows):
+        before.append(learning.net.ids.detach().clone())
+        return whole(rows) * (torch.nan if len(before) == 3 else 1.0)
+
+    monkeypatch.setattr(learning, "_loss", lost_at_the_third)
+    with pytest.raises(TrainingFailed, match=r"nan at step 3, of \d+ sequences \(the first is number \d+\)"):
+        learning.epoch()
+    assert not torch.equal(before[1], before[2]), "until then it moved"
+    assert torch.equal(learning.net.ids, before[2])
 
 
 def families() -> tuple[list[list[int]], Floats]:

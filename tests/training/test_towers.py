@@ -15,6 +15,7 @@ from recsys_tasks.training.tower_catalogue import Catalogue
 from recsys_tasks.training.tower_export import model_of
 from recsys_tasks.training.tower_fit import Fit
 from recsys_tasks.training.tower_near import neighbour_factors
+from recsys_tasks.training.tower_net import TowerNet
 from recsys_tasks.training.towers import fit_towers
 from tests.training.taste_shop import (
     ITEMS,
@@ -147,6 +148,25 @@ def test_a_warm_start_of_another_width_keeps_what_fits(fit):
 def test_a_loss_that_is_no_number_stops_the_night():
     with pytest.raises(TrainingFailed, match="learning_rate"):
         fitted(settings=SMALL.model_copy(update={"learning_rate": 1e30}))
+
+
+def test_it_stops_before_the_step_and_names_the_batch(monkeypatch):
+    data = tower_data.tower_data(log(), examples(), SMALL, WEIGHTS, UNTIL)
+    fit = Fit(data, Catalogue.of(data.item_ids, snapshot().items, vectors()), SMALL, 1, None)
+    forward, before = TowerNet.forward, []
+
+    def lost_at_the_third(net, *given):
+        before.append((fit.ids.clone(), net.gains.detach().clone()))
+        return forward(net, *given) * (torch.nan if len(before) == 3 else 1.0)
+
+    monkeypatch.setattr(TowerNet, "forward", lost_at_the_third)
+    with pytest.raises(
+        TrainingFailed, match=r"nan at step 3 of \d+, of \d+ examples \(taken: '[a-z]\d\d', '.* more items"
+    ):
+        fit.run(2)
+    assert not torch.equal(before[1][0], before[2][0]), "until then it moved"
+    assert torch.equal(fit.ids, before[2][0])
+    assert torch.equal(fit.net.gains, before[2][1])
 
 
 def test_the_neighbour_term_is_that_of_the_log(fit):

@@ -1,11 +1,12 @@
 """Objectives that are one plain softmax: InfoNCE, NT-Xent and InfoNCE with several positives."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from recsys_tasks.model.losses import multi_positive
 from recsys_tasks.training.objectives.batch import PairBatch
-from recsys_tasks.training.objectives.objective import InBatch, eye, masked, positives_of
+from recsys_tasks.training.objectives.objective import InBatch, Scores, eye, masked, positives_of
 from recsys_tasks.training.objectives.similarity import Similarity
 from recsys_tasks.training.objectives.temperature import Temperature
 
@@ -24,11 +25,11 @@ class InfoNce(InBatch):
     def loss(self, batch: PairBatch) -> Tensor:
         found = self.scores(batch)
         logits_BC = self.temperature(found.similarities_BC, positives_of(found.similarities_BC, found.own_BC))
-        return multi_positive(logits_BC, self.positives(batch, found.own_BC), found.masked_BC)
+        return multi_positive(logits_BC, *self.positives(batch, found))
 
-    def positives(self, batch: PairBatch, own_BC: Tensor) -> Tensor:
-        """(B, C) which candidates count as positives of each anchor."""
-        return own_BC
+    def positives(self, batch: PairBatch, found: Scores) -> tuple[Tensor, Tensor]:
+        """(B, C) each: which candidates count as positives of each anchor, and which take no part."""
+        return found.own_BC, found.masked_BC
 
 
 class MultiPositive(InfoNce):
@@ -37,15 +38,21 @@ class MultiPositive(InfoNce):
 
     The mean over an anchor's positives of -log softmax, all in one softmax: Khosla et al. 2020 (arXiv 2004.11362),
     equation 2. The positives of other pairs with an equal anchor text count; one that equals the own positive is
-    masked (it is there already), and so is one that the pair's shopper took anyway.
+    masked (it is there already), and so is one that the pair's shopper took anyway. Where such a text stands once more,
+    drawn as a negative or as another anchor's positive, it takes no part there: no text is both.
     """
 
-    def positives(self, batch: PairBatch, own_BC: Tensor) -> Tensor:
-        anchors = torch.from_numpy(batch.anchor_texts)
-        same_BB = (anchors[:, None] == anchors[None, :]).to(own_BC.device)
-        positives_BC = own_BC.clone()
-        positives_BC[:, : len(anchors)] |= same_BB
-        return positives_BC
+    def positives(self, batch: PairBatch, found: Scores) -> tuple[Tensor, Tensor]:
+        anchors = batch.anchor_texts
+        texts = np.concatenate([batch.positive_texts, batch.negative_texts])
+        same_BB = anchors[:, None] == anchors[None, :]
+        equal_BC = batch.positive_texts[:, None] == texts[None, :]
+        # Where any pair of the same anchor has a candidate's text as its positive.
+        known_BC = same_BB.astype(np.float32) @ equal_BC.astype(np.float32) > 0
+        known_BC[:, : len(anchors)] &= ~same_BB
+        positives_BC = found.own_BC.clone()
+        positives_BC[:, : len(anchors)] |= torch.from_numpy(same_BB).to(positives_BC.device)
+        return positives_BC, found.masked_BC | torch.from_numpy(known_BC).to(positives_BC.device)
 
 
 class NtXent(InfoNce):

@@ -33,9 +33,10 @@ class Temperature(nn.Module):
 
     def forward(self, similarities_BC: Tensor, positives_B: Tensor) -> Tensor:
         if self.how == "learned":
-            # A start that is colder still is the operator's word.
-            hottest_scale = max(1.0 / COLDEST, 1.0 / self.start)
-            return similarities_BC * self.log_scale.clamp(max=math.log(hottest_scale)).exp()
+            # A start that is colder still is the operator's word. The parameter itself is held there, as CLIP's is: a
+            # bound within the graph would have no gradient beyond it, and no way back.
+            self.log_scale.data.clamp_(max=-math.log(min(COLDEST, self.start)))
+            return similarities_BC * self.log_scale.exp()
         return similarities_BC / self.value(positives_B)
 
     def value(self, positives_B: Tensor) -> float | Tensor:

@@ -96,24 +96,35 @@ def test_nt_xent_knows_a_perfect_and_a_hopeless_batch():
 
 
 def several(masks=()):
-    """Pairs 0 and 2 have an equal anchor text, 0 -> 100 and 0 -> 102; 1 and 3 are alone."""
+    """
+    Pairs 0 and 2 have an equal anchor text, 0 -> 100 and 0 -> 102; 1 and 3 -> 102 are alone. 100 is also drawn as a
+    negative.
+    """
     found = batch(masks=masks)
     found.anchor_texts[2] = 0
+    found.positive_texts[3] = 102
+    found.negative_texts[1] = 100
     return found
 
 
 def multi_positive_by_hand(found):
     losses = []
     for pair, anchor in enumerate(found.anchors_BD):
-        own = int(found.positive_texts[pair])
         total, wanted = 0.0, []
         for place, (text, vector) in enumerate(candidates(found)):
-            if text != own and hides(found, pair, text):
+            if place != pair and hides(found, pair, text):
+                continue
+            known = {
+                int(positive)
+                for other, positive in zip(found.anchor_texts, found.positive_texts, strict=True)
+                if other == found.anchor_texts[pair]
+            }
+            paired = place < len(found.anchors_BD) and found.anchor_texts[place] == found.anchor_texts[pair]
+            if text in known and not paired:
                 continue
             weight = math.exp(cosine(anchor, vector) / HEAT)
             total += weight
-            known = place < len(found.anchors_BD) and found.anchor_texts[place] == found.anchor_texts[pair]
-            if text == own or known:
+            if paired:
                 wanted.append(weight)
         losses.append(-sum(math.log(weight / total) for weight in wanted) / len(wanted))
     return sum(losses) / len(losses)
@@ -124,6 +135,16 @@ def test_multi_positive_equals_its_definition(masks):
     found = several(masks)
     assert loss_of(MultiPositive(), found).item() == pytest.approx(multi_positive_by_hand(found), rel=1e-5)
     assert loss_of(InfoNce(), found).item() != pytest.approx(loss_of(MultiPositive(), found).item(), rel=1e-3)
+
+
+def test_no_text_is_a_positive_and_a_negative_of_one_anchor():
+    """Two pairs of one anchor, 0 -> 1 and 0 -> 2, all alike: each positive has half, whether 2 is drawn or not."""
+    here = torch.ones(1, WIDTH)
+    found = batch(vectors=(here.repeat(2, 1), here.repeat(2, 1), here))
+    found.anchor_texts[:] = 0
+    found.positive_texts[:] = 1, 2
+    found.negative_texts[:] = 2
+    assert loss_of(MultiPositive(), found).item() == pytest.approx(math.log(2))
 
 
 def test_multi_positive_with_one_positive_each_is_info_nce():

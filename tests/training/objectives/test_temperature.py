@@ -40,6 +40,21 @@ def test_a_learned_temperature_stops_at_the_coldest():
     torch.testing.assert_close(heat(SCORES, PAIRS), SCORES / COLDEST)
 
 
+@pytest.mark.parametrize("start", [0.05, COLDEST, 0.005])
+def test_a_learned_temperature_comes_back_from_the_coldest(start):
+    heat = Temperature("learned", start)
+    coldest = min(COLDEST, start)
+    steps = torch.optim.SGD(heat.parameters(), lr=0.05)
+    with torch.no_grad():
+        heat.log_scale += 1e3
+    for _ in range(20):
+        steps.zero_grad()
+        lost = torch.tensor([[0.0, 1.0]])
+        torch.nn.functional.cross_entropy(heat(lost, PAIRS[:1]), torch.tensor([0])).backward()
+        steps.step()
+    assert heat.value(PAIRS).item() > 1.5 * coldest, "pairs that are lost make it warmer"
+
+
 def test_alignment_has_bounds_and_no_gradient():
     heat = Temperature("alignment", 0.1)
     far = torch.tensor([-50.0], requires_grad=True)
