@@ -49,11 +49,23 @@ def pairs():
     return pl.DataFrame(rows, schema=["user_id", "history", "text", "purchased", "first_time"], orient="row")
 
 
-def job(folder, base, **changes):
+def pairs_of_taste(seed=6):
+    """Whoever took one of WANTED purchases these only, and whoever did not purchases none: no item tells by itself."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(60):
+        wants = bool(user % 2)
+        history = "; ".join(rng.choice(WANTED if wants else THINGS[len(WANTED) :], size=2))
+        for thing in rng.choice(THINGS, size=6, replace=False):
+            rows.append((f"u{user:02}", history, thing, (thing in WANTED) == wants, True))
+    return pl.DataFrame(rows, schema=["user_id", "history", "text", "purchased", "first_time"], orient="row")
+
+
+def job(folder, base, learned=pairs, **changes):
     settings = ClassifierSettings(
         **{"max_tokens": 16, "steps": 60, "batch_size": 16, "learning_rate": 5e-3, **changes}
     )
-    ClassifierJob(base, settings, 1, pairs()).write(folder)
+    ClassifierJob(base, settings, 1, learned()).write(folder)
     return folder
 
 
@@ -69,6 +81,16 @@ def test_training_learns_what_is_purchased_and_leaves_a_folder_that_any_reader_l
     fitted = PurchaseClassifier.load(folder / MODEL, "cpu")
     odds = fitted.log_odds(["big; oak"] * len(THINGS), THINGS)
     assert odds[: len(WANTED)].min() > 0 > odds[len(WANTED) :].max()
+
+
+def test_what_is_purchased_may_depend_on_the_history_alone(tmp_path, base):
+    classifier.main(job(tmp_path / "job", base, pairs_of_taste, steps=300))
+    fitted = PurchaseClassifier.load(tmp_path / "job" / MODEL, "cpu")
+    unseen = pairs_of_taste(seed=7)
+    odds = fitted.log_odds(unseen["history"].to_list(), unseen["text"].to_list())
+    right = (odds > 0) == unseen["purchased"].to_numpy()
+    # Whoever looks at the item alone is right in half of them.
+    assert right.mean() > 0.9
 
 
 def test_two_runs_give_the_same_weights(tmp_path, base):
