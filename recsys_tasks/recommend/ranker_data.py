@@ -5,6 +5,7 @@ The base model saw nothing from the first cut on, so the candidates and features
 exactly as those of a night do: by the same code, from a snapshot as of the cut.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,33 +40,40 @@ def groups_at(
     """
     The training groups of each head, none where nobody took a candidate: all candidates, and those that are new.
 
-    They are of a sample of those who took something (``learners``), as the model sees them at its cut. ``taken`` has
-    user_id and item_id: the target events of the days behind the cut.
+    They are of at most ``max_users`` of those who took something, as the model sees them at its cut; all candidates of
+    ``enough_of`` ones only. ``taken`` has user_id and item_id: the target events of the days behind the cut.
     """
     opened.prepare()
 
-    def of_batch(shoppers: Shoppers) -> list[Labelled]:
-        batch = Batch.of(shoppers, opened.sight)
-        return [_labelled(batch, settings, taken, new_only=new_only) for new_only in (False, True)]
+    def of(*heads: bool) -> Callable[[Shoppers], list[Labelled]]:
+        def of_batch(shoppers: Shoppers) -> list[Labelled]:
+            batch = Batch.of(shoppers, opened.sight)
+            return [_labelled(batch, settings, taken, new_only=new_only) for new_only in heads]
 
-    users = learners(taken, settings, seed)
-    parts = list(in_order(forgetful(of_batch), batches_of(opened.sight.context, users)))
-    return {head: _groups([part[place] for part in parts], seed) for place, head in enumerate(HEADS)}
+        return forgetful(of_batch)
 
-
-def learners(taken: pl.DataFrame, settings: RankerSettings, seed: int) -> pl.Series:
-    """
-    The shoppers of a cut that the ranker learns from, sorted: at most ``max_users``, and no more than it takes to have
-    ``max_taken`` items taken. What a shopper costs are the candidates, what one teaches are those that were taken.
-    """
+    context = opened.sight.context
     users = sample_users(taken["user_id"], settings.max_users, seed)
+    some = enough_of(users, taken, settings.max_taken, seed)
+    others = users.filter(~users.is_in(some.implode()))
+    both = list(in_order(of(False, True), batches_of(context, some)))
+    alone = list(in_order(of(True), batches_of(context, others)))
+    parts = [every for every, _ in both], [new for *_, new in (*both, *alone)]
+    return {head: _groups(part, seed) for head, part in zip(HEADS, parts, strict=True)}
+
+
+def enough_of(users: pl.Series, taken: pl.DataFrame, enough: int, seed: int) -> pl.Series:
+    """
+    As many of the distinct ``users`` as took ``enough`` items together, sorted, and half of them at least.
+
+    What a shopper costs are the candidates, what one teaches are those that were taken. A shopper who takes fifty items
+    in a month has taken most of them before: the order of everything is soon learned, that of new items is not.
+    """
     each = taken.group_by("user_id").agg(pl.col("item_id").n_unique())
-    counts = (
-        users.to_frame().join(each, on="user_id", how="left", maintain_order="left")["item_id"].to_numpy()
-    )
+    counted = users.to_frame("user_id").join(each, on="user_id", how="left", maintain_order="left")
     order = np.random.default_rng(seed).permutation(len(users))
-    enough = int(np.searchsorted(np.cumsum(counts[order]), settings.max_taken)) + 1
-    return users.gather(np.sort(order[:enough]))
+    first = np.searchsorted(np.cumsum(counted["item_id"].to_numpy()[order]), enough) + 1
+    return users.gather(np.sort(order[: max(int(first), -(-len(users) // 2))]))
 
 
 def sample_users(users: pl.Series, max_users: int, seed: int) -> pl.Series:

@@ -56,7 +56,10 @@ class RankerSettings(Section):
     max_users: PositiveInt = 600
     """Shoppers of each cut that the ranker learns from, at most."""
     max_taken: PositiveInt = 16_000
-    """Fewer shoppers, where so many already took this many items in a cut's labels."""
+    """
+    The order of everything is learned from fewer of them, down to half, where these took this many items in a cut's
+    labels; the order of new items from all.
+    """
     tower_weight: NonNegativeFloat | None = None
     """How much the towers' score counts beside the trees; none: what a cut that was held out says."""
 

@@ -88,6 +88,33 @@ def test_shares_are_met_exactly_over_all_pairs_and_nearly_by_each(each):
         assert set(per_pair.tolist()) <= {int(share * each), int(share * each) + 1, round(share * each)}
 
 
+def test_what_is_drawn_has_the_shares_that_were_asked_for():
+    """A shop whose kinds can be told apart: one item that is popular, one that is near, five hundred others."""
+    pairs, others = 300, 500
+    events = [
+        (f"u{user:03}", item, "view", 50 + after)
+        for user in range(pairs)
+        for item, after in (("a", 0), ("b", 0.5))
+    ]
+    events += [(f"v{user:04}", "hit", "view", 1.0) for user in range(4000)]
+    events += [(f"w{number:03}", f"other{number:03}", "view", 1.0) for number in range(others)]
+    events += [("x", "near", "view", 1.0)]
+    found = negatives_of(
+        log(*events),
+        {"popular": 0.25, "hard": 0.25, "uniform": 0.5},
+        [("a", "b", 0.9), ("a", "near", 0.1)],
+        popularity_exponent=1.0,
+        max_per_item=pairs,
+    )
+    asked = found.filter(pl.col("anchor_id") == "a")
+    assert len(asked) == 4 * pairs
+    share = dict(asked["negative_id"].value_counts(normalize=True).iter_rows())
+    # One draw by popularity in nine meets something else, and a uniform one in 250 one of the two.
+    assert share["near"] == pytest.approx(0.25, abs=0.02)
+    assert share["hit"] == pytest.approx(0.25 * 4000 / 4501, abs=0.03)
+    assert asked["negative_id"].n_unique() > 0.6 * others
+
+
 @pytest.mark.parametrize(
     ("margin", "expected"), [(0.0, {"lamp", "mat", "rope"}), (0.1, {"mat", "rope"}), (0.5, {"rope"})]
 )

@@ -12,7 +12,7 @@ from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.pool import pool_of
 from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_at, learners, sample_users
+from recsys_tasks.recommend.ranker_data import NEGATIVES, enough_of, groups_at, sample_users
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.settings import RankerSettings
 from tests.recommend.shop import NIGHT_END, lively, lively_items, lively_log, night_model, shoppers
@@ -159,20 +159,34 @@ def test_a_sample_of_shoppers_is_sorted_and_repeats():
     assert few.to_list() == sorted(few) == sample_users(users.reverse(), 5, 1).to_list()
 
 
-def test_no_more_shoppers_are_learned_from_than_took_enough():
+def test_no_more_shoppers_than_took_enough_and_no_fewer_than_half():
     # Shopper n takes n + 1 items, each twice.
     rows = [(user, f"i{item}") for n, user in enumerate(EVERYONE) for item in range(n + 1)] * 2
     events = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
-    counts = {user: n + 1 for n, user in enumerate(EVERYONE)}
+    users, counts = pl.Series(EVERYONE), {user: n + 1 for n, user in enumerate(EVERYONE)}
 
-    def chosen(events: pl.DataFrame = events, **limits: int) -> list[str]:
-        return learners(events, RankerSettings(**limits), seed=3).to_list()
+    def chosen(enough: int, events: pl.DataFrame = events) -> list[str]:
+        return enough_of(users, events, enough, seed=3).to_list()
 
-    assert chosen() == chosen(max_taken=sum(counts.values())) == EVERYONE
-    for enough in (1, 40, 200, 464):
-        some = chosen(max_taken=enough)
-        assert some == sorted(some) == chosen(events.reverse(), max_taken=enough)
+    assert chosen(sum(counts.values())) == chosen(10**6) == EVERYONE
+    for enough in (300, 400, 464):
+        some = chosen(enough)
+        assert some == sorted(some) == chosen(enough, events.reverse())
         assert enough <= sum(counts[user] for user in some) < enough + len(EVERYONE)
-        assert set(some) <= set(chosen(max_taken=enough + 30))
-    assert len(chosen(max_taken=400, max_users=5)) == 5
-    assert chosen(events.head(0)) == []
+        assert set(some) <= set(chosen(enough + 30))
+    assert len(chosen(1)) == len(EVERYONE) / 2
+    assert enough_of(users.clear(), events, 5, seed=3).to_list() == []
+
+
+def test_new_items_are_learned_from_all_shoppers_and_everything_from_as_many_as_took_enough():
+    model = night_model(lively_items())
+
+    def sizes(**limits: int) -> list[int]:
+        settings = model.settings.model_copy(update={"max_users": 100, **limits})
+        found = groups_at(model.at(lively(days_ago=CUT)), taken(CUT), settings, seed=1)
+        return [len(found[head].sizes) for head in HEADS]
+
+    everything, new = sizes()
+    fewer, as_many = sizes(max_taken=1)
+    assert as_many == new
+    assert 0.3 * everything < fewer < 0.7 * everything

@@ -236,7 +236,7 @@ def test_two_processes_follow_the_same_loss_as_one(tmp_path, base, contrast):
     """Queue, copy, predictor and maps are moved by what every process sees alike."""
     reports = []
     for processes in (1, 2):
-        folder, _ = job(tmp_path / str(processes), base, steps=8, objective="pairs", contrast=contrast)
+        folder, _ = job(tmp_path / str(processes), base, steps=20, objective="pairs", contrast=contrast)
         launch(finetune.__name__, folder, processes)
         reports.append(job_folder.read_report(folder))
     assert reports[0].loss_first == pytest.approx(reports[1].loss_first, rel=1e-3)
