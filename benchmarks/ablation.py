@@ -29,10 +29,14 @@ from benchmarks.results import RESAMPLES, SPLIT, Row, score_rows, write_rows
 from benchmarks.slices import TARGETS
 from benchmarks.time_split import run
 from benchmarks.variants import BASE, SYSTEMS, VARIANTS, Variant, asked
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.settings import Settings
 
 log = logging.getLogger(__name__)
 
 HORIZON = 28
+# What is relevant, what may be offered, and whose lists are compared.
+QUESTION = ("rules", "target_events", "seed")
 COMPARED = ("NDCG@10", "Recall@20")
 
 
@@ -93,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(given: argparse.Namespace) -> list[Row]:
-    variants = asked(given.variants, given.systems, given.vary)
+    variants = settings_of(given)
     home = open_home(shop_settings(given.shop, given.set), homes(given))
     at = (
         cuts.named(given.cut, home.first, home.last, given.horizon)
@@ -102,14 +106,34 @@ def _measure(given: argparse.Namespace) -> list[Row]:
     )
     base = trial(home, BASE, at, given.horizon, given.systems)
     rows = [*base.rows]
-    for variant in variants:
+    for variant, settings in variants:
         log.info("variant %s: %s", variant.name, " ".join(variant.changes))
-        settings = shop_settings(given.shop, [*given.set, *variant.changes])
         changed = open_home(settings, homes(given))
         other = trial(changed, variant, at, given.horizon, variant.systems)
         rows += [*other.rows, *compared(variant.name, other.scores, base.scores, settings.seed)]
         write_rows(given.out, rows)
     return rows
+
+
+def settings_of(given: argparse.Namespace) -> list[tuple[Variant, Settings]]:
+    """
+    What is asked for, before anything is fitted.
+
+    Raises SettingsError for a variant or a setting that does not exist, and for one that would change what is asked.
+    """
+    base = shop_settings(given.shop, given.set)
+    found = [
+        (variant, shop_settings(given.shop, [*given.set, *variant.changes]))
+        for variant in asked(given.variants, given.systems, given.vary)
+    ]
+    for variant, settings in found:
+        for name in QUESTION:
+            if getattr(settings, name) != getattr(base, name):
+                raise SettingsError(
+                    f"--vary {variant.name}: {name} decides what is asked, and lists are compared on one question; "
+                    "give it to both sides by --set"
+                )
+    return found
 
 
 def _show(rows: list[Row]) -> None:

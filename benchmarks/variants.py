@@ -77,7 +77,7 @@ def asked(
 
     Raises SettingsError for an unknown name, and for one that changes none of the rows.
     """
-    by_hand = [Variant(" ".join(some), tuple(some)) for some in changes]
+    by_hand = dict.fromkeys(Variant(" ".join(some), tuple(some)) for some in changes)
     if names is None and not by_hand:
         return [variant.among(systems) for variant in VARIANTS if set(variant.systems) & set(systems)]
     return [variant.among(systems) for variant in (*chosen(names or ()), *by_hand)]

@@ -42,7 +42,8 @@ def airflow_environment(
             "secret_key": keys["api"],
         },
         "api_auth": {"jwt_secret": keys["jwt"]},
-        # A look at the DAG files takes seconds of a core from the tasks; they change when somebody edits them.
+        # A look at the DAG files takes seconds of a core from the tasks. What it reads (these and shop.yaml) is edited
+        # by hand: a new schedule stands a minute later.
         "dag_processor": {"refresh_interval": "10", "min_file_process_interval": "60"},
         "logging": {"base_log_folder": str(places.home / "logs"), "logging_level": "INFO"},
         "scheduler": {"scheduler_heartbeat_sec": "1", "scheduler_idle_sleep_time": "0.5"},

@@ -2,8 +2,9 @@
 Negatives: items a pair's shopper has never touched.
 
 They are drawn with a seeded generator, in kinds (pairs/draws.py) by the shares of the settings; a draw the shopper has
-touched, or that the same anchor already has, is drawn again. Hard ones come from what is taken near the anchor, but
-clearly less so than the positive: the nearest items are positives that nobody has seen yet.
+touched, or that the same anchor already has, is drawn again. Hard ones come from what is taken near the anchor
+(PinSage; Ying et al. 2018, arXiv 1806.01973), but clearly less so than the positive (positive-aware mining; Moreira et
+al. 2024, arXiv 2407.15831): the nearest items are positives that nobody has seen yet.
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,11 @@
 """
 Positive pairs from co-engagement.
 
-A shopper who takes a tent and, the same day, a sleeping bag tells us that the two belong near each other. A
-weekly shop holds dozens of items, so joining a basket with itself would explode: every event is paired with its
-next few followers only. Rows of one instant (a basket has one time) stand in a hashed order: by item id,
-neighbours would be items with similar ids; by arrival, two loads of one log would give two models.
+A shopper who takes a tent and, the same day, a sleeping bag tells us that the two belong near each other, as words of
+one sentence do (item2vec; Barkan and Koenigstein 2016, arXiv 1603.04259, section 3). A weekly shop holds dozens of
+items, so joining a basket with itself would explode: every event is paired with its next few followers only. Rows of
+one instant (a basket has one time) stand in a hashed order: by item id, neighbours would be items with similar ids; by
+arrival, two loads of one log would give two models.
 
 The pairs of a few thousand shoppers are made at a time, as packed keys (pairs/keys.py).
 """

@@ -33,7 +33,9 @@ class PairSettings(Section):
     followers: PositiveInt = 5
     """How many of the shopper's next events an event is paired with; 1: the next one only."""
     max_per_user: PositiveInt = 200
+    """Pairs of a shopper that stay, the newest."""
     max_per_item: PositiveInt = 50
+    """Pairs of an anchor that stay, the newest. A bestseller that follows many anchors is limited by the other two."""
     max_pairs: PositiveInt = 200_000
     history_days: PositiveInt = 365
     """Pairs and examples come from this many days before train_until."""

@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks import quality_tables, variants
+from benchmarks import ablation, quality_tables, variants
 from benchmarks.ablation import compared
 from benchmarks.home import shop_settings
 from benchmarks.metrics import METRICS
@@ -61,6 +61,15 @@ def test_settings_by_hand_are_variants_of_their_own_and_stand_alone():
     assert alone == variants.Variant(" ".join(choice), tuple(choice), ("ours",))
     beside = variants.asked(["no item ids"], ["ours"], [["ranker.trees=9"], choice])
     assert [variant.name for variant in beside] == ["no item ids", "ranker.trees=9", " ".join(choice)]
+
+
+@pytest.mark.parametrize("change", ["seed=7", 'rules.blocked_items=["a"]'])
+def test_what_changes_the_question_is_refused_before_anything_is_fitted(change, monkeypatch):
+    monkeypatch.setenv("ONLINE_RETAIL", "nowhere")
+    file = Path(__file__).parents[2] / "examples/online_retail/shop.yaml"
+    given = ["--shop", str(file), "--out", "out.json", "--vary", "ranker.trees=9", "--vary", change]
+    with pytest.raises(SettingsError, match=rf"{change.split('=')[0].split('.')[0]} decides what is asked"):
+        ablation.settings_of(ablation._parser().parse_args(given))
 
 
 def test_a_variants_name_may_have_a_colon_in_it():

@@ -6,6 +6,7 @@ import pytest
 from benchmarks import memory, night
 from benchmarks.isolated import Measured
 from benchmarks.memory import many
+from recsys_tasks.errors import SettingsError
 from recsys_tasks.lake.snapshot import EVENT_ORDER
 from tests.benchmarks.shop import CUT, SHOPPERS
 
@@ -37,6 +38,23 @@ def test_every_shopper_of_every_copy_gets_a_list(shop, home, tmp_path, capsys):
     assert memory.main([*common, "--cut", str(CUT), "--times", "1", "3"]) == 0
     rows = {(row["system"], row["metric"]): row["value"] for row in json.loads(out.read_text())}
     assert rows["times 3", "shoppers"] == 3 * rows["times 1", "shoppers"] == 3 * SHOPPERS
+    for system in ("times 1", "times 3"):
+        assert rows[system, "served"] == rows[system, "shoppers"]
+        assert rows[system, "lists_peak_mb"] > rows[system, "log_mb"] > 0
+        assert rows[system, "groups"] > SHOPPERS / 2, "groups of both heads"
     assert rows["times 3", "events"] == 3 * rows["times 1", "events"]
-    assert {metric for _, metric in rows} >= {"log_mb", "lists_mb", "groups_mb"}
+    assert rows["times 3", "groups"] > 2 * rows["times 1", "groups"]
     assert "lists_mb" in capsys.readouterr().out
+
+
+def test_a_log_that_is_held_no_time_is_refused(shop, home, tmp_path, capsys):
+    common = [
+        "--shop",
+        str(shop.file),
+        "--home",
+        str(home.folder.parent),
+        "--out",
+        str(tmp_path / "out.json"),
+    ]
+    assert memory.main([*common, "--cut", str(CUT), "--times", "0"]) == SettingsError.exit_code
+    assert "--times 0" in capsys.readouterr().err

@@ -5,7 +5,8 @@ from importlib import import_module
 
 import pytest
 
-from benchmarks import quality, systems, variants
+from benchmarks import ablation as ablation_command
+from benchmarks import quality, systems
 from benchmarks.quality_tables import ablation, cold, leads, lists
 from recsys_tasks.errors import MissingArtefact, SettingsError
 
@@ -88,7 +89,8 @@ def commands(page: str) -> list[tuple[str, list[str]]]:
 
 # The benchmarks of lists and encoders: their options can be read without a run.
 OF_LISTS = {
-    f"benchmarks.{name}" for name in ("time_split", "cold_items", "leave_one_out", "ablation", "backbone")
+    f"benchmarks.{name}"
+    for name in ("time_split", "cold_items", "leave_one_out", "ablation", "backbone", "memory")
 }
 COMMANDS = [
     (page.name, *command)
@@ -106,9 +108,12 @@ def test_the_page_of_the_tables_has_a_command_of_every_kind():
 @pytest.mark.parametrize(
     ("page", "module", "arguments"), COMMANDS, ids=[f"{page}: {module}" for page, module, _ in COMMANDS]
 )
-def test_a_command_of_the_pages_can_be_given_as_it_stands(page, module, arguments):
+def test_a_command_of_the_pages_can_be_given_as_it_stands(page, module, arguments, monkeypatch):
     given = import_module(module)._parser().parse_args(arguments)
     if module == "benchmarks.time_split":
         assert systems.names(given.systems)
     if module == "benchmarks.ablation":
-        assert variants.asked(given.variants, given.systems)
+        for name in ("ONLINE_RETAIL", "IFDB", "COMPLETE_JOURNEY_A"):
+            monkeypatch.setenv(name, "nowhere")
+        given.shop = quality.CHECKOUT / given.shop
+        assert ablation_command.settings_of(given)

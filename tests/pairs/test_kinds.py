@@ -107,7 +107,8 @@ def test_what_is_drawn_has_the_shares_that_were_asked_for():
         max_per_item=pairs,
     )
     asked = found.filter(pl.col("anchor_id") == "a")
-    assert len(asked) == 4 * pairs
+    # Where a uniform draw took the hit, its pair finds none by popularity in many turns, and may go without.
+    assert 4 * pairs - 3 <= len(asked) <= 4 * pairs
     share = dict(asked["negative_id"].value_counts(normalize=True).iter_rows())
     # One draw by popularity in nine meets something else, and a uniform one in 250 one of the two.
     assert share["near"] == pytest.approx(0.25, abs=0.02)
