@@ -69,6 +69,7 @@ RANKER_ROOMS = (
     *ASKED,
     *TOWER_ROOMS,
     "pairs",
+    "steps/examples_before",
     "steps/standing_ranker",
     "steps/ranker_cuts",
     "steps/ranker_plan",

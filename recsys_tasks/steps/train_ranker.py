@@ -20,7 +20,6 @@ from recsys_tasks.model.one_blas_thread import ONE_BLAS_THREAD
 from recsys_tasks.model.towers import TowerModel
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.pairs.audit import LearningCut, labels_in_the_window
-from recsys_tasks.pairs.examples import basket_examples
 from recsys_tasks.recommend.ahead import ahead
 from recsys_tasks.recommend.batches import WORKERS
 from recsys_tasks.recommend.context import Context
@@ -30,6 +29,7 @@ from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster, lo
 from recsys_tasks.recommend.ranker_data import groups_at
 from recsys_tasks.recommend.scorer import scorer_in
 from recsys_tasks.steps.champion import context_of
+from recsys_tasks.steps.examples_before import examples_before
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.ranker_cuts import Plan
 from recsys_tasks.steps.ranker_plan import learned_until, preferred, taken
@@ -41,7 +41,6 @@ from recsys_tasks.steps.standing_ranker import (
     rooms_of,
     settings_of,
 )
-from recsys_tasks.training.tower_data import has_positives
 from recsys_tasks.workspace import Artefact, Draft, Facts
 
 log = logging.getLogger(__name__)
@@ -132,17 +131,8 @@ def _base_towers(job: Job, text: TextVectors, until: datetime) -> TowerModel | N
     """Towers fitted to what happened before the ranker's days; none where nothing can be learned from that."""
     settings = job.settings
     snapshot = job.lake.snapshot(until)
-    if snapshot.events.is_empty():
-        return None
-    examples = basket_examples(
-        snapshot.events,
-        settings.pairs,
-        settings.event_weights,
-        until,
-        target_events=settings.target_events,
-        zone=settings.zone,
-    )
-    if not has_positives(examples, settings.towers, until):
+    examples = examples_before(job, snapshot)
+    if examples is None:
         return None
     # Torch, which takes seconds to import, is needed on the nights that fit a ranker only.
     from recsys_tasks.training.towers import fit_towers
