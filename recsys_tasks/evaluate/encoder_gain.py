@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from recsys_tasks.errors import EmptyPartition
 from recsys_tasks.evaluate.encoder_gate import COLD_K, WARM_K, Scores, Trial, Vectors, ndcg, recall
+from recsys_tasks.evaluate.relative import relative_gain
 from recsys_tasks.model.arrays import Floats
-
-# A frozen encoder that finds next to nothing must not make any find a gain of thousands.
-LEAST = 0.001
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,10 @@ def gain(trial: Trial, frozen: Floats, tuned: Vectors) -> Gain:
             "no shopper with a history took anything new in the validation days: nothing to search by"
         )
     warm_tuned, cold_tuned = ndcg(trial, tuned, warm, WARM_K), recall(trial, tuned, cold, COLD_K)
-    value = (_relative(warm_frozen, warm_tuned) + _relative(cold_frozen, cold_tuned)) / 2
+    warm_gain = relative_gain(_mean(warm_tuned), _mean(warm_frozen))
+    cold_gain = relative_gain(_mean(cold_tuned), _mean(cold_frozen))
+    value = (warm_gain + cold_gain) / 2
     return Gain(value, _mean(warm_tuned), _mean(cold_tuned), _mean(warm_frozen), _mean(cold_frozen))
-
-
-def _relative(frozen: Scores, tuned: Scores) -> float:
-    return (_mean(tuned) - _mean(frozen)) / max(_mean(frozen), LEAST) if len(frozen) else 0.0
 
 
 def _mean(scores: Scores) -> float:

@@ -36,7 +36,7 @@ def decide(
     of NDCG@10 is above 0; not worse: above minus ``tolerance``. Without a champion in the tables popularity is the
     only bar; ``unmatched`` then tells why a champion that exists is not among them.
     """
-    name = _deciding(repeats_allowed)
+    name = deciding_slice(repeats_allowed)
     rows = {row["system"]: row for row in evaluation[name]}
     users = rows[CHALLENGER]["users"]
     if not users:
@@ -59,10 +59,13 @@ def decide(
 
 def no_challenger(why: str, repeats_allowed: bool) -> Decision:
     """The decision of a night whose model could not be fitted."""
-    return Decision(False, f"refused: there is no model of tonight, {why}", _deciding(repeats_allowed), {})
+    return Decision(
+        False, f"refused: there is no model of tonight, {why}", deciding_slice(repeats_allowed), {}
+    )
 
 
-def _deciding(repeats_allowed: bool) -> str:
+def deciding_slice(repeats_allowed: bool) -> str:
+    """The one that the shop's lists are for."""
     return "all" if repeats_allowed else "new"
 
 
