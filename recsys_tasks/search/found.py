@@ -1,7 +1,7 @@
 """What a search found: the best choice as YAML, every trial in a table, what mattered in a picture."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 import polars as pl
@@ -10,30 +10,31 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from recsys_tasks.files import write_whole
 from recsys_tasks.search.picture import draw
-from recsys_tasks.search.space import SEARCHED, AugmentSpace, Choice, Space
+from recsys_tasks.search.space import Space
 from recsys_tasks.search.study import JUDGED, best, judged
 
 BEST, TRIALS, PICTURE = "best.yaml", "trials.csv", "what_mattered.png"
 # Fewer say nothing about what mattered.
 ENOUGH = 10
+C = TypeVar("C")
 
 
-def write_found(folder: Path, study: optuna.Study, space: Space) -> dict[str, Any]:
+def write_found(folder: Path, study: optuna.Study, space: Space[C]) -> dict[str, Any]:
     """
     Write BEST, TRIALS and PICTURE; the facts for whoever asked.
 
-    BEST holds a policy, for ``encoder.augment``, where policies were searched, else settings, for ``tuned``.
+    BEST holds what ``Space.as_file`` says of the best choice: a policy, or settings for ``tuned``.
     """
     winner, tried = best(study), judged(study)
     table(tried).write_csv(folder / TRIALS)
     mattered = importances(study)
-    draw(folder / PICTURE, [trial.value for trial in tried], mattered)
+    draw(folder / PICTURE, [trial.value for trial in tried], mattered, space.axis)
     facts: dict[str, Any] = {"trials": len(tried), "failed": len(tried) - len(_scored(tried))}
     if winner is None:
         return facts | {"best": None}
-    told = _as_yaml(space, space.choice(FixedTrial(winner.params)))
+    told = space.as_file(space.choice(FixedTrial(winner.params)))
     first = tried[0].value if tried[0].state == TrialState.COMPLETE else None
-    write_whole(folder / BEST, _header(winner, first) + yaml.safe_dump(told, sort_keys=False))
+    write_whole(folder / BEST, _header(winner, first, space.over) + yaml.safe_dump(told, sort_keys=False))
     return facts | {
         "best": {"trial": winner.number, "value": winner.value, "start": first, **_figures(winner)},
         "mattered": mattered,
@@ -79,15 +80,6 @@ def _figures(trial: FrozenTrial) -> dict[str, Any]:
     return {name: value for name, value in trial.user_attrs.items() if name != JUDGED}
 
 
-def _as_yaml(space: Space, choice: Choice) -> dict[str, Any]:
-    """The policy alone, or everything that is searched: whole, so that it means the same over any shop.yaml."""
-    told = choice.as_shop()
-    if isinstance(space, AugmentSpace):
-        policy: dict[str, Any] = told["encoder"]["augment"]
-        return policy
-    return {section: {name: told[section][name] for name in names} for section, names in SEARCHED.items()}
-
-
-def _header(winner: FrozenTrial, first: float | None) -> str:
+def _header(winner: FrozenTrial, first: float | None, over: str) -> str:
     start = "" if first is None else f"; where the search started: {first:+.4f}"
-    return f"# Trial {winner.number}: {winner.value:+.4f} over the whitened frozen encoder{start}\n"
+    return f"# Trial {winner.number}: {winner.value:+.4f} over {over}{start}\n"

@@ -13,19 +13,19 @@ INCHES = (10.0, 4.2)
 DOTS, BEST, BARS = "#7a8ba3", "#c0392b", "#2f6f9f"
 
 
-def draw(file: Path, values: list[float | None], mattered: dict[str, float]) -> None:
-    """``values`` of the trials in order, none where training failed; ``mattered`` may be empty."""
+def draw(file: Path, values: list[float | None], mattered: dict[str, float], axis: str) -> None:
+    """``values`` of the trials in order, none where training failed, and what they are; ``mattered`` may be empty."""
     figure = Figure(figsize=INCHES, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    _draw_trials(left, values)
+    _draw_trials(left, values, axis)
     _draw_mattered(right, mattered)
     figure.savefig(file, dpi=120)
 
 
-def _draw_trials(axes: Axes, values: list[float | None]) -> None:
+def _draw_trials(axes: Axes, values: list[float | None], axis: str) -> None:
     known = [(number, value) for number, value in enumerate(values) if value is not None]
-    axes.set(title="Trials", xlabel="trial", ylabel="gain over the frozen encoder")
+    axes.set(title="Trials", xlabel="trial", ylabel=axis)
     axes.axhline(0.0, color="#bbbbbb", linewidth=0.8)
     if not known:
         axes.text(0.5, 0.5, "no trial has a value", ha="center", transform=axes.transAxes)

@@ -1,50 +1,24 @@
-"""
-Search encoder settings on days and texts that the encoder gate never asks about.
+"""A search for settings, on days that no later judge of the night asks about; it can be stopped and carried on."""
 
-The gate's days are cut off, and so are the texts it holds out. Of what is left, the last days (as many as the gate
-would take) and other held-out texts are the search's own; each trial trains before those days and is judged on them.
-So the gate stays an honest judge of whatever the search finds, and the window behind it is twice out of sight.
-"""
-
-import logging
-import shutil
-import time
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
-import polars as pl
 
-from recsys_tasks.calendar import days_before
-from recsys_tasks.errors import EmptyPartition, SettingsError, TrainingFailed
-from recsys_tasks.evaluate.encoder_days import validation_cut
-from recsys_tasks.evaluate.encoder_gain import gain
-from recsys_tasks.evaluate.encoder_gate import Trial
+from recsys_tasks.errors import SettingsError
 from recsys_tasks.files import enough_space, locked
-from recsys_tasks.model.arrays import Floats
-from recsys_tasks.model.encoder import base_folder, layers_of, weights_hash
-from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.search.arena import Arena
+from recsys_tasks.search.encoder_spaces import AugmentSpace, TrainingSpace
 from recsys_tasks.search.found import write_found
-from recsys_tasks.search.space import SPACES, Choice
-from recsys_tasks.search.study import Score, carry_on, open_study
-from recsys_tasks.steps import finetune_encoder
-from recsys_tasks.steps.encoder_ground import Ground, gate_cut, gate_trial, separators, training_data
-from recsys_tasks.steps.encoder_vectors import as_used, base_vectors
-from recsys_tasks.steps.finetune_encoder import NO_PART, ONLY_WARM
+from recsys_tasks.search.study import carry_on, open_study
 from recsys_tasks.steps.job import Job
-from recsys_tasks.training import finetune, job_folder
-from recsys_tasks.training.encoder_data import as_texts, held_out, known_texts
-from recsys_tasks.training.launch import launch
+from recsys_tasks.steps.search_encoder import encoder_arena
 from recsys_tasks.workspace import Facts, code_version, fingerprint_of
 
-log = logging.getLogger(__name__)
-
 STUDY = "study.db"
-# What a figure of an earlier trial depends on: changed code begins a new study.
-ROOMS = (*finetune_encoder.ROOMS, "evaluate/encoder_gain", "search/space", "search/study", "steps/search")
-# Added to the shop's seed: the search holds out other texts than the gate, or it would choose what the gate asks about.
-OTHER_TEXTS = 7919
+# What a figure of an earlier trial depends on, whatever is searched: changed code begins a new study.
+ROOMS = ("search/policies", "search/space", "search/study", "steps/search")
 
 
 def run(job: Job, what: str, trials: int) -> Facts:
@@ -54,122 +28,43 @@ def run(job: Job, what: str, trials: int) -> Facts:
     ``what``: ``augment`` or ``training``. Raises MissingArtefact where the night has no pairs, EmptyPartition where the
     log is too short to hold days back.
     """
-    if what not in SPACES:
-        raise SettingsError(f"search: {what!r} cannot be searched; choose one of {', '.join(sorted(SPACES))}")
+    if what not in SEARCHES:
+        raise SettingsError(
+            f"search: {what!r} cannot be searched; choose one of {', '.join(sorted(SEARCHES))}"
+        )
     folder = job.workspace.home / "search" / what / str(job.night)
     with enough_space(job.workspace.home), locked(folder / ".lock", f"the search of night {job.night}"):
-        arena = Arena(job, ground_of(job), folder / "trial")
-        space = SPACES[what](job.settings.encoder, job.settings.pairs, layers_of(arena.base))
-        study = open_study(folder / STUDY, f"{what}-{_fingerprint(job)}")
+        arena = SEARCHES[what](job, folder / "trial")
+        study = open_study(folder / STUDY, f"{what}-{_fingerprint(job, arena)}")
         tried = carry_on(
             study,
             trials,
             seed=job.settings.seed,
-            start=space.start(),
-            score=lambda trial: arena.score(space.choice(trial)),
+            start=arena.space.start(),
+            score=lambda trial: arena.score(arena.space.choice(trial)),
         )
-        found = write_found(folder, study, space)
-    days = {"trained before": arena.ground.cut.isoformat(), "judged until": arena.ground.until.isoformat()}
+        found = write_found(folder, study, arena.space)
+    days = {"trained before": arena.days.cut.isoformat(), "judged until": arena.days.until.isoformat()}
     return {"what": what, "tried now": tried, **days, **found}
 
 
-def ground_of(job: Job) -> Ground:
-    """The search's own days and texts."""
-    settings, snapshot = job.settings, job.lake.snapshot(job.night.as_of)
-    known = as_texts(snapshot.events.filter(pl.col("occurred_at") < job.night.train_until), snapshot.items)
-    until = gate_cut(job, known)
-    texts = known["item_id"].unique().sort()
-    gates = texts.filter(held_out(texts, settings.encoder.cold_share, settings.seed))
-    events = known.filter(pl.col("occurred_at") < until, ~pl.col("item_id").is_in(gates.implode()))
-    if events.is_empty():
-        raise EmptyPartition(
-            f"night {job.night}: nothing happened before the encoder gate's days ({until:%Y-%m-%d}): load more history"
-        )
-    texts = events["item_id"].unique().sort()
-    cut = validation_cut(
-        events,
-        texts.filter(held_out(texts, settings.encoder.cold_share, settings.seed + OTHER_TEXTS)),
-        until=until,
-        days_before=lambda days: days_before(until, days, settings.zone),
-        target_events=settings.target_events,
-    )
-    texts = known_texts(events, cut, settings.event_weights)
-    return Ground(
-        snapshot=snapshot,
-        events=events,
-        texts=texts,
-        held=held_out(texts, settings.encoder.cold_share, settings.seed + OTHER_TEXTS),
-        cut=cut,
-        until=until,
-        examples=job.workspace.need("pairs", job.night).path / "examples.parquet",
-    )
+SEARCHES: dict[str, Callable[[Job, Path], Arena[Any]]] = {
+    "augment": lambda job, scratch: encoder_arena(job, AugmentSpace, scratch),
+    "training": lambda job, scratch: encoder_arena(job, TrainingSpace, scratch),
+}
 
 
-@dataclass(frozen=True)
-class Arena:
-    """Where trials are trained and judged; what all of them share is made once."""
-
-    job: Job
-    ground: Ground
-    scratch: Path
-
-    @cached_property
-    def base(self) -> Path:
-        return base_folder(self.job.settings.encoder.base)
-
-    @cached_property
-    def frozen(self) -> Floats:
-        return base_vectors(self.job, self.base, self.ground.texts)
-
-    @cached_property
-    def trial(self) -> Trial:
-        return gate_trial(self.job, self.ground)
-
-    def score(self, choice: Choice) -> Score:
-        """Train as the choice says, from the base, and compare with the whitened base."""
-        began = time.monotonic()
-        data = training_data(self.job, self.ground, choice.encoder, choice.pairs)
-        if data is None:
-            # Of this trial's objective, that is: another may find something.
-            raise TrainingFailed(
-                f"objective {choice.encoder.objective} finds nothing to learn from before {self.ground.cut:%Y-%m-%d}"
-            )
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        job_folder.write_job(
-            self.scratch,
-            self.base,
-            choice.encoder,
-            self.job.settings.seed,
-            self.ground.texts,
-            data,
-            # Adapted to the catalogue first, the base has other vectors than these.
-            start_vectors=self.frozen if choice.encoder.adapt is None else None,
-            separators=separators(self.job, choice.encoder),
-        )
-        launch(finetune.__name__, self.scratch)
-        whitened = Whitening.fit(self.frozen).apply(self.frozen)
-        found = gain(self.trial, whitened, as_used(self.scratch))
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        figures = {name: round(value, 5) for name, value in vars(found).items() if name != "value"}
-        return Score(found.value, {**figures, "seconds": round(time.monotonic() - began, 1)})
-
-
-def _fingerprint(job: Job) -> str:
+def _fingerprint(job: Job, arena: Arena[Any]) -> str:
     """Of all that decides a trial's value beside its suggestions."""
     settings = job.settings
     return fingerprint_of(
         {
             "night": job.night.as_of.isoformat(),
-            "pairs": job.workspace.need("pairs", job.night).ref,
-            "lake": job.lake.state(job.night),
-            "base": weights_hash(base_folder(settings.encoder.base)),
-            # A trial starts from the base and is judged at once: where it lands, and from where, is no part of it.
-            "encoder": settings.encoder.model_dump(mode="json", exclude=NO_PART | ONLY_WARM | {"max_drift"}),
-            "pair settings": settings.pairs.model_dump(mode="json"),
             "event_weights": settings.event_weights,
             "target_events": settings.target_events,
             "seed": settings.seed,
-            "code": {room: code_version(room) for room in sorted(ROOMS)},
+            "code": {room: code_version(room) for room in sorted({*ROOMS, *arena.rooms})},
             "optuna": optuna.__version__,
+            **arena.depends_on(),
         }
     )

@@ -7,9 +7,9 @@ from optuna.trial import FixedTrial
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.search import found
+from recsys_tasks.search.encoder_spaces import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.search.found import BEST, PICTURE, TRIALS, importances, write_found
 from recsys_tasks.search.picture import draw
-from recsys_tasks.search.space import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.search.study import Score, carry_on
 from recsys_tasks.settings import EncoderSettings, PairSettings, load_settings
 from recsys_tasks.settings.augment import TextPolicy, read_policy
@@ -137,7 +137,7 @@ def test_a_search_whose_every_training_fails_still_has_its_table_and_its_picture
 
 @pytest.mark.parametrize("mattered", [{}, {f"setting {n}": 1 / 20 for n in range(20)}], ids=["few", "many"])
 def test_the_picture_is_one(tmp_path, mattered):
-    draw(tmp_path / PICTURE, [0.01, None, 0.03, -0.02], mattered)
+    draw(tmp_path / PICTURE, [0.01, None, 0.03, -0.02], mattered, "gain")
     pixels = matplotlib.image.imread(tmp_path / PICTURE)
     assert pixels.shape[:2] == (504, 1200)
     assert len({tuple(pixel) for pixel in pixels.reshape(-1, 4)[::7]}) > 20

@@ -10,9 +10,10 @@ from recsys_tasks.errors import EmptyPartition, SettingsError
 from recsys_tasks.search.found import BEST, PICTURE, TRIALS
 from recsys_tasks.settings import PairSettings
 from recsys_tasks.settings.augment import TextPolicy, read_policy
-from recsys_tasks.steps import build_pairs, search
+from recsys_tasks.steps import build_pairs, search_encoder
 from recsys_tasks.steps.encoder_ground import gate_cut
-from recsys_tasks.steps.search import ground_of, run
+from recsys_tasks.steps.search import run
+from recsys_tasks.steps.search_encoder import ground_of
 from recsys_tasks.training import finetune
 from recsys_tasks.training.encoder_data import EncoderData, as_texts, held_out
 from tests.steps.encoder_night import encoder_job
@@ -20,7 +21,7 @@ from tests.steps.encoder_night import encoder_job
 
 @pytest.fixture(autouse=True)
 def training_in_this_process(monkeypatch):
-    monkeypatch.setattr(search, "launch", lambda module, folder: finetune.main(folder))
+    monkeypatch.setattr(search_encoder, "launch", lambda module, folder: finetune.main(folder))
 
 
 def job_in(folder, **changes):
@@ -91,7 +92,7 @@ def test_a_trial_learns_from_nothing_that_it_is_judged_by(job, monkeypatch):
         seen.append(EncoderData.load(folder / "data.safetensors"))
         finetune.main(folder)
 
-    monkeypatch.setattr(search, "launch", spy)
+    monkeypatch.setattr(search_encoder, "launch", spy)
     run(job, "training", 2)
     ground = ground_of(job)
     cut = ground.cut.timestamp() * 1e6
@@ -103,7 +104,7 @@ def test_a_trial_learns_from_nothing_that_it_is_judged_by(job, monkeypatch):
 
 
 def test_an_objective_without_anything_to_learn_from_fails_alone(job, monkeypatch):
-    monkeypatch.setattr(search, "training_data", lambda *_: None)
+    monkeypatch.setattr(search_encoder, "training_data", lambda *_: None)
     facts = run(job, "training", 2)
     assert (facts["failed"], facts["best"]) == (2, None)
     assert set(pl.read_csv(folder_of(job, "training") / TRIALS)["failed"]) <= {
@@ -118,6 +119,8 @@ def test_what_cannot_be_searched_is_told_with_what_can(job):
 
 
 def test_a_log_that_is_too_short_is_told(job, monkeypatch):
-    monkeypatch.setattr(search, "gate_cut", lambda job, _events: job.night.train_until - timedelta(days=4000))
+    monkeypatch.setattr(
+        search_encoder, "gate_cut", lambda job, _events: job.night.train_until - timedelta(days=4000)
+    )
     with pytest.raises(EmptyPartition, match="load more history"):
         run(job, "augment", 1)

@@ -1,7 +1,7 @@
 import optuna
 from optuna.trial import FixedTrial
 
-from recsys_tasks.search.space import SEARCHED, AugmentSpace, TrainingSpace
+from recsys_tasks.search.encoder_spaces import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.settings.augment import TextPolicy
 from recsys_tasks.settings.contrast import Moco
