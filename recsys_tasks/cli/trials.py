@@ -12,16 +12,17 @@ from recsys_tasks.cli.output import say, tell
 class Searched(StrEnum):
     augment = "augment"
     training = "training"
+    histories = "histories"
 
 
 def search(
     night: NightArgument,
     trials: Annotated[int, typer.Option(min=1, help="In all, those of earlier calls included.")] = 20,
     what: Annotated[
-        Searched, typer.Option(help="Policies of views, or how the encoder learns.")
+        Searched, typer.Option(help="Policies of views, of texts or of histories, or how the encoder learns.")
     ] = Searched.augment,
 ) -> None:
-    """Search encoder settings on days the encoder gate never asks about; carries on where it was stopped."""
+    """Search settings on days that no gate of the night asks about; carries on where it was stopped."""
     from recsys_tasks.steps.job import open_job
     from recsys_tasks.steps.search import run
 

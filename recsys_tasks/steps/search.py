@@ -14,6 +14,7 @@ from recsys_tasks.search.found import write_found
 from recsys_tasks.search.study import carry_on, open_study
 from recsys_tasks.steps.job import Job
 from recsys_tasks.steps.search_encoder import encoder_arena
+from recsys_tasks.steps.search_towers import towers_arena
 from recsys_tasks.workspace import Facts, code_version, fingerprint_of
 
 STUDY = "study.db"
@@ -25,8 +26,9 @@ def run(job: Job, what: str, trials: int) -> Facts:
     """
     Carry the night's search on until ``trials`` have been judged, and write what it found into ``search/WHAT/NIGHT``.
 
-    ``what``: ``augment`` or ``training``. Raises MissingArtefact where the night has no pairs, EmptyPartition where the
-    log is too short to hold days back.
+    ``what``: ``augment``, ``training`` or ``histories``. Raises MissingArtefact where the night lacks pairs (of
+    ``histories``: vectors), EmptyPartition where the log is too short to hold days back, LeakFound where the night's
+    vectors know those days.
     """
     if what not in SEARCHES:
         raise SettingsError(
@@ -51,6 +53,7 @@ def run(job: Job, what: str, trials: int) -> Facts:
 SEARCHES: dict[str, Callable[[Job, Path], Arena[Any]]] = {
     "augment": lambda job, scratch: encoder_arena(job, AugmentSpace, scratch),
     "training": lambda job, scratch: encoder_arena(job, TrainingSpace, scratch),
+    "histories": lambda job, _: towers_arena(job),
 }
 
 

@@ -26,8 +26,9 @@ def asked(tmp_path, monkeypatch):
     [
         ([], ("augment", 20)),
         (["--what", "training", "--trials", "7"], ("training", 7)),
+        (["--what", "histories"], ("histories", 20)),
     ],
-    ids=["plain", "all"],
+    ids=["plain", "all", "histories"],
 )
 def test_a_search_is_asked_for_by_night_kind_and_trials(asked, options, expected):
     result = CliRunner().invoke(app, ["search", "2026-03-01", *options])

@@ -9,9 +9,10 @@ from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.search import found
 from recsys_tasks.search.encoder_spaces import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.search.found import BEST, PICTURE, TRIALS, importances, write_found
+from recsys_tasks.search.history_space import HistorySpace
 from recsys_tasks.search.picture import draw
 from recsys_tasks.search.study import Score, carry_on
-from recsys_tasks.settings import EncoderSettings, PairSettings, load_settings
+from recsys_tasks.settings import EncoderSettings, PairSettings, TowerSettings, load_settings
 from recsys_tasks.settings.augment import TextPolicy, read_policy
 from tests.settings.builders import SHOP as SHOP_YAML
 
@@ -94,6 +95,34 @@ def test_the_best_policy_is_that_of_the_next_nights_shop(tmp_path):
     assert shop_of(tmp_path, line).encoder == chosen.encoder
 
 
+def test_the_best_history_policy_is_that_of_the_next_nights_towers(tmp_path):
+    space = HistorySpace(TowerSettings(epochs=5))
+    study = searched(space, lambda towers: len(towers.augment.model_dump_json()))
+    write_found(tmp_path, study, space)
+    chosen = space.choice(FixedTrial(study.best_trial.params))
+    file = tmp_path / "shop.yaml"
+    file.write_text(f"{SHOP_YAML}  user: transformer\n  view_weight: 0.1\n  augment: {BEST}\n")
+    assert load_settings(file).towers == chosen
+
+
+OVER = {
+    "texts": (AugmentSpace(SHOP, PairSettings(), 6), "the whitened frozen encoder", "the frozen encoder"),
+    "training": (TrainingSpace(SHOP, PairSettings(), 6), "the whitened frozen encoder", "the frozen encoder"),
+    "histories": (HistorySpace(TowerSettings()), *["the same towers without views"] * 2),
+}
+
+
+@pytest.mark.parametrize("what", OVER)
+def test_the_head_and_the_picture_say_what_values_are_a_gain_over(tmp_path, what, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(found, "draw", lambda *handed: drawn.append(handed[-1]))
+    space, over, in_short = OVER[what]
+    write_found(tmp_path, searched(space, lambda _: 0.25, trials=2), space)
+    head = (tmp_path / BEST).read_text().splitlines()[0]
+    assert head == f"# Trial 0: +0.2500 over {over}; where the search started: +0.2500"
+    assert drawn == [f"gain over {in_short}"]
+
+
 def test_every_judged_trial_has_a_row_and_a_failed_one_says_why(tmp_path):
     space = TrainingSpace(SHOP, PairSettings(), layers=6)
     facts = write_found(tmp_path, searched(space, by_rate), space)
@@ -141,3 +170,11 @@ def test_the_picture_is_one(tmp_path, mattered):
     pixels = matplotlib.image.imread(tmp_path / PICTURE)
     assert pixels.shape[:2] == (504, 1200)
     assert len({tuple(pixel) for pixel in pixels.reshape(-1, 4)[::7]}) > 20
+
+
+def test_the_picture_names_its_values(tmp_path):
+    files = [tmp_path / name for name in ("one.png", "same.png", "other.png")]
+    for file, axis in zip(files, ["gain", "gain", "a gain over something else"], strict=True):
+        draw(file, [0.01, 0.02], {}, axis)
+    one, same, other = (file.read_bytes() for file in files)
+    assert one == same != other

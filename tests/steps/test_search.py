@@ -114,7 +114,9 @@ def test_an_objective_without_anything_to_learn_from_fails_alone(job, monkeypatc
 
 
 def test_what_cannot_be_searched_is_told_with_what_can(job):
-    with pytest.raises(SettingsError, match=r"'towers' cannot be searched; choose one of augment, training"):
+    with pytest.raises(
+        SettingsError, match=r"'towers' cannot be searched; choose one of augment, histories, training"
+    ):
         run(job, "towers", 1)
 
 
