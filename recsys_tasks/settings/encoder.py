@@ -41,6 +41,8 @@ class EncoderSettings(Section):
     projection_steps: int = Field(default=100, ge=0)
     """Steps that train the linear map behind the tuned encoder, which starts as the whitening; 0 leaves it alone."""
     projection_learning_rate: PositiveFloat = 1e-3
+    logq: Share = 1.0
+    """Strength of the correction for drawing popular texts more often (``objective: history`` only); 0: none."""
     sampled_negatives: PositiveInt = 4096
     """Texts drawn as candidates of each of those steps; in the encoder's own steps half of the batch is drawn."""
     frozen_layers: int = Field(default=3, ge=0)
@@ -93,4 +95,6 @@ class EncoderSettings(Section):
             raise ValueError("contrast says what pairs teach: it needs objective: pairs or views")
         if self.objective != "views" and self.augment != TextPolicy():
             raise ValueError("augment says how views are made: it needs objective: views")
+        if self.objective != "history" and self.logq != 1.0:
+            raise ValueError("logq needs objective: history; for pairs, contrast.strength says the same")
         return self

@@ -64,7 +64,7 @@ class HistorySteps:
         rows = self._rows(step)
         codes = np.union1d(self._one_positive_each(rows, generator), self._sample(generator))
         candidates_CD = self.projection(encode(codes))
-        logits_BC = self.projection.log_scale.exp() * self._anchors(rows) @ candidates_CD.T
+        logits_BC = self.projection.tempered(self._anchors(rows) @ candidates_CD.T)
         if self.settings.popularity_in_logit:
             recent = self.data.popularity[self.data.popularity_row[rows]][:, codes]
             logits_BC = logits_BC + worth_of(
@@ -73,7 +73,7 @@ class HistorySteps:
         expected_C = torch.from_numpy(self._expected[codes]).to(logits_BC)
         starts = self.data.positive_start
         return multi_positive(
-            correct_for_sampling(logits_BC, expected_C),
+            correct_for_sampling(logits_BC, expected_C, self.settings.logq),
             self._held(codes, self.data.positive_text, starts[rows], starts[rows + 1]),
             self._own(codes, self.data.example_user[rows], self._ends[rows]),
         )

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.whiten import Whitening
+from recsys_tasks.training.objectives.temperature import LearnedTemperature
 
 
 class Projection(nn.Module):
@@ -20,7 +20,7 @@ class Projection(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(whitening.mean.copy()))
         self.rotation = nn.Parameter(torch.from_numpy(whitening.rotation.copy()))
-        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1.0 / temperature))))
+        self.temperature = LearnedTemperature(temperature)
         # Explicit starts: from zero they would hardly move in so few steps.
         self.popularity = nn.Parameter(torch.full((windows,), 0.4))
 
@@ -31,9 +31,13 @@ class Projection(nn.Module):
         """The projected vectors at the length they have."""
         return (raw - self.mean) @ self.rotation
 
+    def tempered(self, similarities_BC: Tensor) -> Tensor:
+        """Similarities of projected vectors over the learned temperature."""
+        return self.temperature(similarities_BC)  # type: ignore[no-any-return]
+
     def scalars(self) -> list[nn.Parameter]:
         """The temperature and what a unit of log popularity is worth."""
-        return [self.log_scale, self.popularity]
+        return [*self.temperature.parameters(), self.popularity]
 
     def whitening(self) -> Whitening:
         return Whitening(self.mean.cpu().numpy(), self.rotation.detach().cpu().numpy())

@@ -11,6 +11,7 @@ from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.encoder_data import POPULARITY_DAYS, encoder_data, held_out, known_texts
 from recsys_tasks.training.encoder_steps import HALF_LIFE_DAYS, HistorySteps
+from recsys_tasks.training.objectives.temperature import COLDEST
 from recsys_tasks.training.projection import Bank, Projection
 from tests.training import text_shop
 from tests.training.text_shop import CUT, WEIGHTS
@@ -81,7 +82,7 @@ def anchor_by_hand(steps, history):
     return total / total.norm() if history else total
 
 
-def loss_by_hand(steps, step, codes, popularity):
+def loss_by_hand(steps, step, codes, *, popularity=False, logq=1.0, heat=HEAT):
     data, vectors, losses = steps.data, fresh_vectors(steps), []
     for place in range(steps.positives):
         example = (step * steps.positives + place) % len(data.example_user)
@@ -93,7 +94,8 @@ def loss_by_hand(steps, step, codes, popularity):
         for code in codes:
             if code in own:
                 continue
-            logit = float(anchor @ unit(steps, vectors[code])) / HEAT - math.log(steps._expected[code])
+            drawn = math.log(steps._expected[code])
+            logit = float(anchor @ unit(steps, vectors[code])) / heat - logq * drawn
             if popularity:
                 recent = data.popularity[data.popularity_row[example], code]
                 logit += sum(0.4 * float(window) for window in recent)
@@ -110,7 +112,25 @@ def loss_by_hand(steps, step, codes, popularity):
 def test_the_loss_is_that_of_the_definition(step, popularity):
     steps = steps_of(popularity_in_logit=popularity)
     loss, codes = asked(steps, step)
-    assert loss == pytest.approx(loss_by_hand(steps, step, codes, popularity), rel=1e-4)
+    assert loss == pytest.approx(loss_by_hand(steps, step, codes, popularity=popularity), rel=1e-4)
+
+
+@pytest.mark.parametrize("logq", [0.0, 0.4])
+def test_the_correction_for_sampling_has_the_strength_that_is_asked_for(logq):
+    steps = steps_of(logq=logq)
+    # In this shop all texts are drawn about as often.
+    steps._expected = np.linspace(0.02, 1.0, len(steps._expected), dtype=np.float32)
+    loss, codes = asked(steps, 1)
+    assert loss == pytest.approx(loss_by_hand(steps, 1, codes, logq=logq), rel=1e-4)
+    assert loss != pytest.approx(loss_by_hand(steps, 1, codes), rel=1e-2)
+
+
+def test_the_temperature_gets_no_colder_than_the_coldest():
+    steps = steps_of()
+    with torch.no_grad():
+        steps.projection.temperature.log_scale += 1e3
+    loss, codes = asked(steps, 1)
+    assert loss == pytest.approx(loss_by_hand(steps, 1, codes, heat=COLDEST), rel=1e-4)
 
 
 def test_candidates_are_a_positive_of_each_example_and_distinct_texts_that_may_be_learned_from():

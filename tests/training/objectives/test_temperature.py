@@ -31,12 +31,12 @@ def test_a_learned_temperature_warms_where_a_pair_is_lost():
     torch.nn.functional.cross_entropy(
         heat(torch.tensor([[0.0, 1.0]]), PAIRS[:1]), torch.tensor([0])
     ).backward()
-    assert heat.log_scale.grad > 0, "a smaller scale is a warmer softmax"
+    assert heat.learned.log_scale.grad > 0, "a smaller scale is a warmer softmax"
 
 
 def test_a_learned_temperature_stops_at_the_coldest():
     heat = Temperature("learned", 0.1)
-    heat.log_scale.data.fill_(math.log(1e6))
+    heat.learned.log_scale.data.fill_(math.log(1e6))
     torch.testing.assert_close(heat(SCORES, PAIRS), SCORES / COLDEST)
 
 
@@ -46,7 +46,7 @@ def test_a_learned_temperature_comes_back_from_the_coldest(start):
     coldest = min(COLDEST, start)
     steps = torch.optim.SGD(heat.parameters(), lr=0.05)
     with torch.no_grad():
-        heat.log_scale += 1e3
+        heat.learned.log_scale += 1e3
     for _ in range(20):
         steps.zero_grad()
         lost = torch.tensor([[0.0, 1.0]])
