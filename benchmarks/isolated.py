@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.steps.cost import Cost
+from recsys_tasks.training.parent import die_with_parent
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ def measured(function: Callable[..., T], *arguments: Any) -> Measured[T]:
     raised; TrainingFailed where the process was killed, as it is for memory.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_begin) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(os.getpid(),)) as pool:
         try:
             return pool.submit(_with_cost, function, arguments).result()
         except BrokenProcessPool:
@@ -42,7 +44,9 @@ def measured(function: Callable[..., T], *arguments: Any) -> Measured[T]:
             ) from None
 
 
-def _begin() -> None:
+def _begin(parent: int) -> None:
+    # Whoever stops a benchmark means its work, too.
+    die_with_parent(parent)
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.WARNING)
 

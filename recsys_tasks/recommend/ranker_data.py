@@ -40,29 +40,32 @@ def groups_at(
     """
     The training groups of each head, none where nobody took a candidate: all candidates, and those that are new.
 
-    They are of at most ``max_users`` of those who took something, as the model sees them at its cut; all candidates of
-    ``enough_of`` ones only. ``taken`` has user_id and item_id: the target events of the days behind the cut.
+    They are of at most ``max_users`` of those who took something, as the model sees them at its cut; those of all
+    candidates of ``who_took_enough`` only. ``taken`` has user_id and item_id: the target events of the days behind
+    the cut.
     """
     opened.prepare()
 
-    def of(*heads: bool) -> Callable[[Shoppers], list[Labelled]]:
+    def labelled(*new_only: bool) -> Callable[[Shoppers], list[Labelled]]:
+        """Of a batch of shoppers: what each of these heads is to order."""
+
         def of_batch(shoppers: Shoppers) -> list[Labelled]:
             batch = Batch.of(shoppers, opened.sight)
-            return [_labelled(batch, settings, taken, new_only=new_only) for new_only in heads]
+            return [_labelled(batch, settings, taken, new_only=only) for only in new_only]
 
         return forgetful(of_batch)
 
     context = opened.sight.context
     users = sample_users(taken["user_id"], settings.max_users, seed)
-    some = enough_of(users, taken, settings.max_taken, seed)
+    some = who_took_enough(users, taken, settings.taken_per_cut, seed)
     others = users.filter(~users.is_in(some.implode()))
-    both = list(in_order(of(False, True), batches_of(context, some)))
-    alone = list(in_order(of(True), batches_of(context, others)))
+    both = list(in_order(labelled(False, True), batches_of(context, some)))
+    alone = list(in_order(labelled(True), batches_of(context, others)))
     parts = [every for every, _ in both], [new for *_, new in (*both, *alone)]
     return {head: _groups(part, seed) for head, part in zip(HEADS, parts, strict=True)}
 
 
-def enough_of(users: pl.Series, taken: pl.DataFrame, enough: int, seed: int) -> pl.Series:
+def who_took_enough(users: pl.Series, taken: pl.DataFrame, enough: int, seed: int) -> pl.Series:
     """
     As many of the distinct ``users`` as took ``enough`` items together, sorted, and half of them at least.
 

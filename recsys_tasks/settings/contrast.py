@@ -28,22 +28,22 @@ class Tempered(Free):
     """Where ``encoder.temperature`` goes: it stays, it is learned, or it rises with the pairs' similarity."""
 
 
-class Among(Section):
+class InBatch(Section):
     """For objectives that compare a pair with the other pairs of its batch."""
 
     in_batch: Share = 1.0
     """The share of the batch's other pairs that each pair meets, drawn anew at each step; 0: none of them."""
 
 
-class InfoNce(Tempered, Among):
+class InfoNce(Tempered, InBatch):
     objective: Literal["info_nce"] = "info_nce"
 
 
-class NtXent(Tempered, Among):
+class NtXent(Tempered, InBatch):
     objective: Literal["nt_xent"] = "nt_xent"
 
 
-class MultiPositive(Tempered, Among):
+class MultiPositive(Tempered, InBatch):
     objective: Literal["multi_positive"] = "multi_positive"
 
 
@@ -54,11 +54,11 @@ class Biased(Tempered):
     """The share of the negatives that are unseen positives."""
 
 
-class Debiased(Biased, Among):
+class Debiased(Biased, InBatch):
     objective: Literal["debiased"] = "debiased"
 
 
-class HardNegatives(Biased, Among):
+class HardNegatives(Biased, InBatch):
     objective: Literal["hard_negatives"] = "hard_negatives"
     concentration: NonNegativeFloat = 1.0
     """A negative weighs e^(this x similarity / temperature): near ones count more; 0: all alike."""
@@ -76,7 +76,7 @@ class CorrectedSoftmax(Tempered):
     """Strength of the correction for drawing popular texts more often (logQ); 0: none."""
 
 
-class CrossBatch(Tempered, Among):
+class CrossBatch(Tempered, InBatch):
     objective: Literal["cross_batch"] = "cross_batch"
     queue: PositiveInt = 4096
     """Positives of earlier steps that are kept as further negatives, with the vectors they had then."""
@@ -98,13 +98,13 @@ class Byol(Section):
     """The share of itself that the slow copy of the encoder keeps at each step; long trainings want it nearer to 1."""
 
 
-class Triplet(Free, Among):
+class Triplet(Free, InBatch):
     objective: Literal["triplet"] = "triplet"
     margin: PositiveFloat = 0.2
     """By how much a positive must be nearer than a negative, in units of the similarity."""
 
 
-class Squared(Free, Among):
+class Squared(Free, InBatch):
     objective: Literal["squared"] = "squared"
     bound: PositiveFloat = 2.0
     """A distance of a negative (or a product of a positive) beyond this gains nothing more."""

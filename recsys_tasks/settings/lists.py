@@ -55,10 +55,10 @@ class RankerSettings(Section):
     """Items of the shopper's own history that compete for the list."""
     max_users: PositiveInt = 600
     """Shoppers of each cut that the ranker learns from, at most."""
-    max_taken: PositiveInt = 16_000
+    taken_per_cut: PositiveInt = 16_000
     """
-    The order of everything is learned from fewer of them, down to half, where these took this many items in a cut's
-    labels; the order of new items from all.
+    Items that were taken in a cut's labels, as many as teach the order of everything: of these shoppers it is learned
+    from no more than took so many, half of them at least. The order of new items is learned from all.
     """
     tower_weight: NonNegativeFloat | None = None
     """How much the towers' score counts beside the trees; none: what a cut that was held out says."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from recsys_tasks.model.arrays import Floats, Positions
 from recsys_tasks.model.similarity import Maps, TextSimilarity
 from recsys_tasks.settings import EncoderSettings
-from recsys_tasks.settings.contrast import Among
+from recsys_tasks.settings.contrast import InBatch
 from recsys_tasks.training.encoder_data import EncoderData
 from recsys_tasks.training.encoder_steps import Encode
 from recsys_tasks.training.held import held
@@ -127,7 +127,7 @@ class PairSteps:
     def _unmet(self, generator: np.random.Generator, pairs: int) -> Tensor | None:
         """Drawn for each two pairs by themselves, so that the same bestseller is not left out for all."""
         contrast = self.settings.contrast
-        if not isinstance(contrast, Among) or contrast.in_batch == 1:
+        if not isinstance(contrast, InBatch) or contrast.in_batch == 1:
             return None
         unmet = generator.random((pairs, pairs)) >= contrast.in_batch
         return torch.from_numpy(unmet).to(self.bank.raw.device)

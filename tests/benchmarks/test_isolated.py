@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -36,3 +39,21 @@ def test_an_error_comes_through_and_a_killed_process_is_told():
         measured(fail, "no such column")
     with pytest.raises(TrainingFailed, match="killed"):
         measured(die)
+
+
+def test_the_process_ends_with_the_one_that_asked():
+    asks = (
+        f"from benchmarks.isolated import measured; import {__name__} as here; measured(here.tell_and_wait)"
+    )
+    with subprocess.Popen([sys.executable, "-c", asks], stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout.readline() == "began\n"
+        asking.send_signal(signal.SIGKILL)
+        # The end of its output comes when nobody holds it open any more.
+        assert asking.stdout.read() == ""
+
+
+def tell_and_wait() -> None:
+    os.write(1, b"began\n")
+    time.sleep(20)
+    os.write(1, b"went on\n")
+    die()

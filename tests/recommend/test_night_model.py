@@ -12,7 +12,7 @@ from recsys_tasks.recommend.candidates import SOURCES
 from recsys_tasks.recommend.features import NAMES
 from recsys_tasks.recommend.pool import pool_of
 from recsys_tasks.recommend.ranker import HEADS, Groups, Ranker, fit_booster
-from recsys_tasks.recommend.ranker_data import NEGATIVES, enough_of, groups_at, sample_users
+from recsys_tasks.recommend.ranker_data import NEGATIVES, groups_at, sample_users, who_took_enough
 from recsys_tasks.recommend.recommend import Recommender
 from recsys_tasks.settings import RankerSettings
 from tests.recommend.shop import NIGHT_END, lively, lively_items, lively_log, night_model, shoppers
@@ -166,7 +166,7 @@ def test_no_more_shoppers_than_took_enough_and_no_fewer_than_half():
     users, counts = pl.Series(EVERYONE), {user: n + 1 for n, user in enumerate(EVERYONE)}
 
     def chosen(enough: int, events: pl.DataFrame = events) -> list[str]:
-        return enough_of(users, events, enough, seed=3).to_list()
+        return who_took_enough(users, events, enough, seed=3).to_list()
 
     assert chosen(sum(counts.values())) == chosen(10**6) == EVERYONE
     for enough in (300, 400, 464):
@@ -175,7 +175,7 @@ def test_no_more_shoppers_than_took_enough_and_no_fewer_than_half():
         assert enough <= sum(counts[user] for user in some) < enough + len(EVERYONE)
         assert set(some) <= set(chosen(enough + 30))
     assert len(chosen(1)) == len(EVERYONE) / 2
-    assert enough_of(users.clear(), events, 5, seed=3).to_list() == []
+    assert who_took_enough(users.clear(), events, 5, seed=3).to_list() == []
 
 
 def test_new_items_are_learned_from_all_shoppers_and_everything_from_as_many_as_took_enough():
@@ -187,6 +187,6 @@ def test_new_items_are_learned_from_all_shoppers_and_everything_from_as_many_as_
         return [len(found[head].sizes) for head in HEADS]
 
     everything, new = sizes()
-    fewer, as_many = sizes(max_taken=1)
+    fewer, as_many = sizes(taken_per_cut=1)
     assert as_many == new
     assert 0.3 * everything < fewer < 0.7 * everything

@@ -32,7 +32,7 @@ EVERY = [
     if fits(section, similarity)
 ]
 NEGATIVE = [p for p in EVERY if type(p.values[0]) in WITH_NEGATIVES]
-AMONG = [p for p in EVERY if isinstance(p.values[0], contrast_settings.Among)]
+IN_BATCH = [p for p in EVERY if isinstance(p.values[0], contrast_settings.InBatch)]
 TEMPERED = [
     pytest.param(section(temperature=how), id=f"{section.__name__}-{how}")
     for section in SECTIONS
@@ -126,7 +126,7 @@ def test_a_hidden_candidate_changes_nothing(settings, text):
     assert torch.equal(results[0][1], results[1][1])
 
 
-@pytest.mark.parametrize("settings", AMONG)
+@pytest.mark.parametrize("settings", IN_BATCH)
 def test_another_pair_that_is_not_met_hides_and_nothing_else_does(settings):
     unmet = torch.zeros(4, 4, dtype=torch.bool)
     unmet[0, 2] = unmet[3, 1] = unmet[1, 1] = True
