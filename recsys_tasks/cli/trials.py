@@ -22,7 +22,7 @@ def search(
         Searched, typer.Option(help="Policies of views, of texts or of histories, or how the encoder learns.")
     ] = Searched.augment,
 ) -> None:
-    """Search settings on days that no gate of the night asks about; carries on where it was stopped."""
+    """Search settings on days that no later judge of them asks about; carries on where it was stopped."""
     from recsys_tasks.steps.job import open_job
     from recsys_tasks.steps.search import run
 

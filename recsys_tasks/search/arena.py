@@ -23,7 +23,7 @@ class Arena(ABC, Generic[C]):
     """What may be tried, on which days, and how good a choice is."""
 
     days: Days
-    """No trial reads anything from the end of them on."""
+    """No trial reads an event from the end of them on."""
 
     rooms: ClassVar[tuple[str, ...]]
     """The code that a value depends on."""

@@ -9,7 +9,7 @@ from recsys_tasks.search.policies import TEXTS
 from recsys_tasks.search.space import Space, changed
 from recsys_tasks.settings import EncoderSettings, NegativeShares, PairSettings
 from recsys_tasks.settings.augment import TextPolicy
-from recsys_tasks.settings.contrast import Byol, Moco, NtXent
+from recsys_tasks.settings.contrast import Byol, ContrastSettings, Moco, NtXent, without_others
 
 RATES, TEMPERATURES, BATCHES = (1e-6, 3e-4), (0.01, 0.5), (64, 128, 256)
 CONTRASTS = ("info_nce", "nt_xent", "debiased", "hard_negatives", "moco", "byol")
@@ -17,7 +17,7 @@ CONTRASTS = ("info_nce", "nt_xent", "debiased", "hard_negatives", "moco", "byol"
 SEARCHED = {
     "encoder": (
         *("learning_rate", "temperature", "batch_texts", "frozen_layers"),
-        *("objective", "contrast", "augment"),
+        *("objective", "logq", "contrast", "augment"),
     ),
     "pairs": ("negatives",),
 }
@@ -50,17 +50,25 @@ class AugmentSpace(EncoderSpace):
 
     def choice(self, trial: BaseTrial) -> Choice:
         policy = TEXTS.asked(trial)
-        contrast = NtXent() if self.encoder.objective == "history" else self.encoder.contrast
-        update = {"objective": "views", "contrast": contrast, "augment": policy}
+        update = {"objective": "views", "logq": 1.0, "contrast": self._contrast(), "augment": policy}
         return Choice(changed(self.encoder, update), self.pairs)
 
     def start(self) -> dict[str, Any]:
         return TEXTS.start(self.encoder.augment)
 
+    def _contrast(self) -> ContrastSettings:
+        """The shop's own, where views can be learned by it."""
+        own = self.encoder.contrast
+        usable = self.encoder.objective != "history" and not without_others(own)
+        return own if usable else NtXent()
+
     def as_file(self, choice: Choice) -> dict[str, Any]:
         """The policy alone."""
         policy: dict[str, Any] = choice.encoder.model_dump(mode="json")["augment"]
         return policy
+
+    def beside(self) -> dict[str, Any]:
+        return {"encoder": {"objective": "views", "contrast": {"objective": self._contrast().objective}}}
 
 
 class TrainingSpace(EncoderSpace):
@@ -110,8 +118,12 @@ class TrainingSpace(EncoderSpace):
         if told == _told(self.encoder):
             return {}
         objective, _, contrast = told.partition(" ")
-        fields = {"objective": objective, "augment": {"sub_policies": TextPolicy().sub_policies}}
-        return {**fields, "contrast": {"objective": contrast or "info_nce"}}
+        return {
+            "objective": objective,
+            "logq": 1.0,
+            "augment": {"sub_policies": TextPolicy().sub_policies},
+            "contrast": {"objective": contrast or "info_nce"},
+        }
 
     def _negatives(self, trial: BaseTrial) -> PairSettings:
         parts = {kind: trial.suggest_float(f"negatives {kind}", 0.0, 1.0) for kind in KINDS}

@@ -34,7 +34,7 @@ def write_found(folder: Path, study: optuna.Study, space: Space[C]) -> dict[str,
         return facts | {"best": None}
     told = space.as_file(space.choice(FixedTrial(winner.params)))
     first = tried[0].value if tried[0].state == TrialState.COMPLETE else None
-    write_whole(folder / BEST, _header(winner, first, space.over) + yaml.safe_dump(told, sort_keys=False))
+    write_whole(folder / BEST, _header(winner, first, space) + yaml.safe_dump(told, sort_keys=False))
     return facts | {
         "best": {"trial": winner.number, "value": winner.value, "start": first, **_figures(winner)},
         "mattered": mattered,
@@ -80,6 +80,8 @@ def _figures(trial: FrozenTrial) -> dict[str, Any]:
     return {name: value for name, value in trial.user_attrs.items() if name != JUDGED}
 
 
-def _header(winner: FrozenTrial, first: float | None, over: str) -> str:
+def _header(winner: FrozenTrial, first: float | None, space: Space[C]) -> str:
     start = "" if first is None else f"; where the search started: {first:+.4f}"
-    return f"# Trial {winner.number}: {winner.value:+.4f} over {over}{start}\n"
+    told = f"# Trial {winner.number}: {winner.value:+.4f} over {space.over}{start}\n"
+    beside = yaml.safe_dump(space.beside(), default_flow_style=True, width=1000).strip()
+    return told + (f"# Tried with {beside}\n" if space.beside() else "")

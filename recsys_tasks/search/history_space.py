@@ -24,11 +24,11 @@ class HistorySpace(Space[TowerSettings]):
 
     towers: TowerSettings
 
-    over: ClassVar[str] = "the same towers without views"
+    over: ClassVar[str] = "the shop's towers without views"
     axis: ClassVar[str] = f"gain over {over}"
 
     def choice(self, trial: BaseTrial) -> TowerSettings:
-        return self._towers(self.towers.view_weight or VIEW_WEIGHT, HISTORIES.asked(trial))
+        return changed(self.towers, {**self._views(), "augment": HISTORIES.asked(trial)})
 
     def start(self) -> dict[str, Any]:
         return HISTORIES.start(self.towers.augment)
@@ -37,10 +37,12 @@ class HistorySpace(Space[TowerSettings]):
         policy: dict[str, Any] = choice.model_dump(mode="json")["augment"]
         return policy
 
-    def without_views(self) -> TowerSettings:
-        """What every trial is a gain over."""
-        return self._towers(0.0, HistoryPolicy())
+    def beside(self) -> dict[str, Any]:
+        return {"towers": self._views()}
 
-    def _towers(self, view_weight: float, policy: HistoryPolicy) -> TowerSettings:
-        update = {"user": "transformer", "view_weight": view_weight, "augment": policy}
-        return changed(self.towers, update)
+    def without_views(self) -> TowerSettings:
+        """What every trial is a gain over: a mean stays one, so that the gain is one over what the shop could keep."""
+        return changed(self.towers, {"view_weight": 0.0, "augment": HistoryPolicy()})
+
+    def _views(self) -> dict[str, Any]:
+        return {"user": "transformer", "view_weight": self.towers.view_weight or VIEW_WEIGHT}

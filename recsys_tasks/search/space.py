@@ -1,4 +1,4 @@
-"""What a search tries: each space turns a trial's suggestions into settings, and starts at what the shop has now."""
+"""What a search tries: a space turns a trial's suggestions into settings, and starts as near to the shop as it can."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
@@ -25,11 +25,15 @@ class Space(ABC, Generic[C]):
 
     @abstractmethod
     def start(self) -> dict[str, Any]:
-        """The suggestions that amount to what the shop has now: the first trial, to be beaten."""
+        """The first trial: the suggestions that amount to what the shop says now of what is tried."""
 
     @abstractmethod
     def as_file(self, choice: C) -> dict[str, Any]:
         """The choice as the file that shop.yaml can name."""
+
+    def beside(self) -> dict[str, Any]:
+        """What shop.yaml must say where it names that file, as it did in the trials; by default nothing."""
+        return {}
 
 
 def changed(section: S, update: dict[str, Any]) -> S:

@@ -110,6 +110,11 @@ class Squared(Free, InBatch):
     """A distance of a negative (or a product of a positive) beyond this gains nothing more."""
 
 
+def without_others(contrast: Section) -> bool:
+    """Whether nothing of a batch but the drawn negatives, of which views have none, is set against a pair."""
+    return getattr(contrast, "in_batch", 1) == 0 and not hasattr(contrast, "queue")
+
+
 def _named(value: Any) -> str:
     """The section that a mapping or a section names."""
     if isinstance(value, dict):

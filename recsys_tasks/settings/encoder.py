@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from recsys_tasks.settings.augment import TextPolicy, TextPolicyOrFile
 from recsys_tasks.settings.backbone import AdaptSettings, LoraSettings
-from recsys_tasks.settings.contrast import ContrastSettings, InfoNce
+from recsys_tasks.settings.contrast import ContrastSettings, InfoNce, without_others
 from recsys_tasks.settings.section import Section, Share
 
 # Settings of how a training is run, not of what comes out: artefacts and checkpoints do not depend on them.
@@ -78,8 +78,7 @@ class EncoderSettings(Section):
 
     @model_validator(mode="after")
     def _views_meet_others(self) -> "EncoderSettings":
-        alone = getattr(self.contrast, "in_batch", 1) == 0 and not hasattr(self.contrast, "queue")
-        if self.objective == "views" and alone:
+        if self.objective == "views" and without_others(self.contrast):
             raise ValueError("contrast.in_batch: views have no negatives but the batch's; raise it above 0")
         return self
 
@@ -96,5 +95,8 @@ class EncoderSettings(Section):
         if self.objective != "views" and self.augment != TextPolicy():
             raise ValueError("augment says how views are made: it needs objective: views")
         if self.objective != "history" and self.logq != 1.0:
-            raise ValueError("logq needs objective: history; for pairs, contrast.strength says the same")
+            raise ValueError(
+                "logq needs objective: history; of pairs, contrast.objective sampled_softmax and corrected_softmax "
+                "have a strength of their own"
+            )
         return self

@@ -63,6 +63,8 @@ def _fingerprint(job: Job, arena: Arena[Any]) -> str:
     return fingerprint_of(
         {
             "night": job.night.as_of.isoformat(),
+            # Settings of the ranker and the gates move them, and so does code.
+            "days": [day.isoformat() for day in arena.days],
             "event_weights": settings.event_weights,
             "target_events": settings.target_events,
             "seed": settings.seed,

@@ -3,7 +3,8 @@ Search policies of views of histories on days before the window, which the gate 
 
 The last days before the window are the search's own. Towers see what is before them only, and are judged there by
 their own lists, without a ranker, as a night's lists are made and measured. What counts is how much they gain over the
-same towers without views. A shop without views has them tried with ``user: transformer`` and a ``view_weight`` of .1.
+shop's own towers without views. A shop without views has them tried with ``user: transformer`` and a ``view_weight``
+of .1.
 """
 
 import time
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from recsys_tasks.calendar import days_before
-from recsys_tasks.errors import EmptyPartition, LeakFound
+from recsys_tasks.errors import DataError, EmptyPartition, LeakFound, MissingArtefact, TrainingFailed
 from recsys_tasks.evaluate.encoder_days import validation_cut
 from recsys_tasks.evaluate.gate import deciding_slice
 from recsys_tasks.evaluate.relative import relative_gain
@@ -93,8 +94,13 @@ class TowersArena(Arena[TowerSettings]):
 
     @cached_property
     def without_views(self) -> float:
-        """NDCG of the towers that every trial is compared with."""
-        return self._ndcg(self.space.without_views())
+        """NDCG of the towers that every trial is compared with; what stops their fit is no trial's failure."""
+        try:
+            return self._ndcg(self.space.without_views())
+        except TrainingFailed as error:
+            raise DataError(
+                f"the towers without views, which every trial is compared with: {error}"
+            ) from error
 
     def score(self, choice: TowerSettings) -> Score:
         without = self.without_views
@@ -150,7 +156,15 @@ def _days(job: Job) -> Days:
 
 def _require_blind(job: Job, vectors: Artefact, cut: datetime) -> None:
     """An encoder that learned from the days that are judged on would tell there what was taken."""
-    seen = learned_until(job, encoder_of(vectors))
+    encoder = encoder_of(vectors)
+    try:
+        job.workspace.at(encoder)
+    except MissingArtefact:
+        raise MissingArtefact(
+            f"night {job.night}: {encoder}, which made its vectors, is gone, so nobody can tell which days it has "
+            "learned from: run finetune_encoder and encode_items again"
+        ) from None
+    seen = learned_until(job, encoder)
     if seen is not None and seen > cut:
         raise LeakFound(
             f"night {job.night}: the encoder of its vectors has learned up to {seen:%Y-%m-%d}, from the days that the "

@@ -4,7 +4,7 @@ from optuna.trial import FixedTrial
 from recsys_tasks.search.encoder_spaces import SEARCHED, AugmentSpace, TrainingSpace
 from recsys_tasks.settings import EncoderSettings, PairSettings
 from recsys_tasks.settings.augment import TextPolicy
-from recsys_tasks.settings.contrast import Moco
+from recsys_tasks.settings.contrast import Moco, NtXent
 
 PLAIN = EncoderSettings()
 POLICY = TextPolicy(
@@ -109,7 +109,30 @@ def test_nothing_but_what_is_named_as_searched_changes():
             assert changed <= set(SEARCHED[name])
 
 
-def test_an_objective_that_is_left_takes_its_policy_along():
-    """A policy without views would be refused."""
+def test_an_objective_that_is_left_takes_its_own_settings_along():
+    """A policy without views, or a correction without histories, would be refused."""
     for choice in choices(training(EncoderSettings(objective="views", augment=POLICY))):
         assert (choice.encoder.augment == POLICY) is (choice.encoder.objective == "views")
+    corrected = EncoderSettings(logq=0.5)
+    for choice in choices(training(corrected)):
+        assert (choice.encoder.logq == 0.5) is (choice.encoder.objective == "history")
+    assert {choice.encoder.logq for choice in choices(augment(corrected), 3)} == {1.0}
+
+
+def test_what_was_found_means_the_same_over_any_shop():
+    space = training(EncoderSettings(logq=0.5))
+    for choice in choices(space):
+        asked = {**EncoderSettings(logq=0.3).model_dump(), **space.as_file(choice)["encoder"]}
+        assert EncoderSettings(**asked) == choice.encoder
+
+
+def test_views_are_not_learned_by_a_contrast_that_leaves_them_no_negatives():
+    alone = EncoderSettings(objective="pairs", contrast={"objective": "debiased", "in_batch": 0})
+    assert choices(augment(alone), 1)[0].encoder.contrast == NtXent()
+
+
+def test_what_the_policys_file_needs_beside_it_is_what_it_was_tried_with():
+    space = augment()
+    choice = choices(space, 1)[0]
+    asked = {**PLAIN.model_dump(), **space.beside()["encoder"], "augment": space.as_file(choice)}
+    assert EncoderSettings(**asked) == choice.encoder

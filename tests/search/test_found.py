@@ -108,7 +108,7 @@ def test_the_best_history_policy_is_that_of_the_next_nights_towers(tmp_path):
 OVER = {
     "texts": (AugmentSpace(SHOP, PairSettings(), 6), "the whitened frozen encoder", "the frozen encoder"),
     "training": (TrainingSpace(SHOP, PairSettings(), 6), "the whitened frozen encoder", "the frozen encoder"),
-    "histories": (HistorySpace(TowerSettings()), *["the same towers without views"] * 2),
+    "histories": (HistorySpace(TowerSettings()), *["the shop's towers without views"] * 2),
 }
 
 

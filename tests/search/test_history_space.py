@@ -49,13 +49,20 @@ def test_a_shop_without_views_gets_them_and_nothing_else(user):
         assert (towers.user, towers.view_weight) == ("transformer", VIEW_WEIGHT)
 
 
+def test_what_it_is_a_gain_over_are_the_shops_towers_without_views():
+    """A mean stays one: a gain over a transformer that the shop does not have would be none."""
+    assert HistorySpace(PLAIN).without_views() == PLAIN
+    without = HistorySpace(VIEWING).without_views()
+    assert without.view_weight == 0.0
+    assert differing(without, VIEWING) == {"view_weight", "augment"}
+
+
 @pytest.mark.parametrize("own", [PLAIN, VIEWING], ids=["plain", "viewing"])
-def test_what_it_is_a_gain_over_are_the_same_towers_without_views(own):
+def test_what_the_policys_file_needs_beside_it_is_what_it_was_tried_with(own):
     space = HistorySpace(own)
-    without = space.without_views()
-    assert (without.user, without.view_weight) == ("transformer", 0.0)
-    for towers in choices(space, 5):
-        assert differing(towers, without) == {"view_weight", "augment"}
+    for towers in choices(space, 3):
+        asked = {**own.model_dump(), **space.beside()["towers"], "augment": space.as_file(towers)}
+        assert TowerSettings(**asked) == towers
 
 
 def test_the_search_starts_at_the_shops_policy():

@@ -72,6 +72,16 @@ def test_a_changed_setting_begins_a_new_study(tmp_path):
     assert run(warmer, "augment", 1)["tried now"] == 1
 
 
+def test_other_days_begin_a_new_study(job):
+    """The search's days end where those of the ranker begin."""
+    run(job, "augment", 1)
+    ranker = job.settings.ranker.model_copy(update={"days": 84})
+    other = replace(job, settings=replace(job.settings, ranker=ranker))
+    assert ground_of(other).until < ground_of(job).until
+    assert run(other, "augment", 1)["tried now"] == 1
+    assert run(job, "augment", 1)["tried now"] == 0
+
+
 def test_the_days_of_the_gate_and_its_texts_are_out_of_sight(job):
     ground = ground_of(job)
     snapshot = job.lake.snapshot(job.night.as_of)

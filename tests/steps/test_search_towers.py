@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 
@@ -5,14 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_tasks.errors import EmptyPartition, LeakFound, MissingArtefact
+from recsys_tasks.errors import DataError, EmptyPartition, LeakFound, MissingArtefact, TrainingFailed
 from recsys_tasks.evaluate.gate import deciding_slice
 from recsys_tasks.model.vectors import TextVectors
 from recsys_tasks.recommend.night_model import NightModel
 from recsys_tasks.search.found import BEST, PICTURE, TRIALS
 from recsys_tasks.settings import PairSettings, RuleSettings, TowerSettings
 from recsys_tasks.settings.augment import HistoryPolicy, read_policy
-from recsys_tasks.steps import search_towers
+from recsys_tasks.steps import search, search_towers
 from recsys_tasks.steps.examples_before import examples_before
 from recsys_tasks.steps.scoreboard import score_models
 from recsys_tasks.steps.search import run
@@ -31,8 +32,16 @@ def job_in(folder, events=None, **changed) -> ListJob:
     pairs = PairSettings(target_days=14, history_days=60)
     shop = ListShop(pairs=pairs, towers=TowerSettings(**SMALL), **changed)
     job = bare_job(folder, events, settings=shop)
-    make_vectors(job)
+    with_encoder(job)
     return job
+
+
+def with_encoder(job, **metrics):
+    """The night's vectors, of an encoder whose manifest says this."""
+    with job.workspace.artefact("encoder", NIGHT, inputs={}, settings=metrics, rooms=("schema",)) as draft:
+        draft.metrics.update(metrics)
+    make_vectors(job, draft.artefact.ref)
+    return draft.artefact
 
 
 @pytest.fixture
@@ -83,7 +92,9 @@ def test_a_search_writes_the_best_policy_a_table_and_a_picture(job, fitted):
     assert (table["value"] - (table["ndcg"] / table["ndcg_without"] - 1)).abs().max() < 1e-9
     assert table["value"].max() == pytest.approx(facts["best"]["value"])
     assert len(read_policy(folder_of(job) / BEST, HistoryPolicy).sub_policies) == 3
-    assert "over the same towers without views" in (folder_of(job) / BEST).read_text()
+    header = (folder_of(job) / BEST).read_text().splitlines()[:2]
+    assert "over the shop's towers without views" in header[0]
+    assert header[1] == "# Tried with {towers: {user: transformer, view_weight: 0.1}}"
     assert (folder_of(job) / PICTURE).stat().st_size > 1000
 
 
@@ -97,7 +108,7 @@ def test_what_counts_is_the_metric_that_the_gate_decides_by(tmp_path, repeats):
         snapshot,
         examples_before(job, snapshot),
         text,
-        TowerSettings(**SMALL, user="transformer"),
+        TowerSettings(**SMALL),
         job.settings.event_weights,
         CUT,
         job.settings.seed,
@@ -128,7 +139,8 @@ def test_the_window_and_what_follows_change_no_value_and_no_study(job, tmp_path)
     assert not job.lake.snapshot(NIGHT.as_of).events.equals(other.lake.snapshot(NIGHT.as_of).events)
     run(other, "histories", 2)
     assert trials_of(job).equals(trials_of(other))
-    assert towers_arena(job).depends_on()["lake"] == towers_arena(other).depends_on()["lake"]
+    studies = [search._fingerprint(some, towers_arena(some)) for some in (job, other)]
+    assert studies[0] == studies[1]
 
 
 def test_a_trial_learns_from_nothing_that_it_is_judged_by(job, tmp_path, fitted):
@@ -143,22 +155,40 @@ def test_a_trial_learns_from_nothing_that_it_is_judged_by(job, tmp_path, fitted)
     assert own[1].equals(other[1])
 
 
-def with_encoder(job, until):
-    """The night's vectors, of an encoder that learned from the log up to an instant."""
-    with job.workspace.artefact("encoder", NIGHT, inputs={}, settings={}, rooms=("schema",)) as draft:
-        draft.metrics.update(kept=True, trained_before=until.isoformat())
-    make_vectors(job, draft.artefact.ref)
+def until(instant):
+    """What an encoder's manifest says that learned from the log up to an instant."""
+    return {"kept": True, "trained_before": instant.isoformat()}
 
 
 def test_vectors_that_know_the_days_are_refused(job):
-    with_encoder(job, CUT + timedelta(days=1))
+    with_encoder(job, **until(CUT + timedelta(days=1)))
     with pytest.raises(LeakFound, match="search the next encoder night"):
         run(job, "histories", 1)
 
 
 def test_vectors_that_end_where_the_days_begin_are_not(job):
-    with_encoder(job, CUT)
+    with_encoder(job, **until(CUT))
     assert towers_arena(job).days == (CUT, NIGHT.train_until)
+
+
+def test_vectors_of_an_encoder_that_is_gone_are_refused(job):
+    """Nobody can tell any more what it has learned from."""
+    shutil.rmtree(with_encoder(job, **until(CUT)).path)
+    with pytest.raises(MissingArtefact, match="run finetune_encoder and encode_items again"):
+        run(job, "histories", 1)
+
+
+def test_towers_to_compare_with_that_cannot_be_fitted_are_no_failed_trial(job, monkeypatch):
+    def fails(*_):
+        raise TrainingFailed("the loss is nan")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(search_towers, "fit_towers", fails)
+        with pytest.raises(
+            DataError, match="without views, which every trial is compared with: the loss is nan"
+        ):
+            run(job, "histories", 2)
+    assert run(job, "histories", 2)["tried now"] == 2
 
 
 def test_vectors_must_be_there_first(tmp_path):

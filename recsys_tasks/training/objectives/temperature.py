@@ -34,10 +34,6 @@ class LearnedTemperature(nn.Module):
         self.log_scale.data.clamp_(max=-math.log(min(COLDEST, self.start)))
         return similarities_BC * self.log_scale.exp()
 
-    def value(self) -> Tensor:
-        """The temperature as it is now."""
-        return (-self.log_scale).exp().detach()
-
 
 class Temperature(nn.Module):
     """
@@ -56,12 +52,10 @@ class Temperature(nn.Module):
     def forward(self, similarities_BC: Tensor, positives_B: Tensor) -> Tensor:
         if self.learned is not None:
             return self.learned(similarities_BC)  # type: ignore[no-any-return]
-        return similarities_BC / self.value(positives_B)
+        return similarities_BC / self._of(positives_B)
 
-    def value(self, positives_B: Tensor) -> float | Tensor:
-        """The temperature of this batch."""
-        if self.learned is not None:
-            return self.learned.value()
+    def _of(self, positives_B: Tensor) -> float | Tensor:
+        """The temperature of this batch, where none is learned."""
         if self.how == "fixed":
             return self.start
         # Products and distances know no bounds; the temperature must.

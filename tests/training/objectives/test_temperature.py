@@ -9,13 +9,16 @@ SCORES = torch.tensor([[0.8, -0.4], [0.1, 0.4]])
 PAIRS = torch.tensor([0.8, 0.4])
 
 
+def temperature(heat, pairs=PAIRS):
+    return (SCORES / heat(SCORES, pairs)).mean().item()
+
+
 @pytest.mark.parametrize(
     ("how", "value"), [("fixed", 0.1), ("learned", 0.1), ("alignment", 0.1 * (1 + 0.5 * 0.6))]
 )
 def test_the_logits_are_the_similarities_over_the_temperature(how, value):
     heat = Temperature(how, 0.1)
     torch.testing.assert_close(heat(SCORES, PAIRS), SCORES / value)
-    assert float(heat.value(PAIRS)) == pytest.approx(value)
 
 
 def test_only_a_learned_temperature_learns():
@@ -52,12 +55,12 @@ def test_a_learned_temperature_comes_back_from_the_coldest(start):
         lost = torch.tensor([[0.0, 1.0]])
         torch.nn.functional.cross_entropy(heat(lost, PAIRS[:1]), torch.tensor([0])).backward()
         steps.step()
-    assert heat.value(PAIRS).item() > 1.5 * coldest, "pairs that are lost make it warmer"
+    assert temperature(heat) > 1.5 * coldest, "pairs that are lost make it warmer"
 
 
 def test_alignment_has_bounds_and_no_gradient():
     heat = Temperature("alignment", 0.1)
     far = torch.tensor([-50.0], requires_grad=True)
-    assert float(heat.value(far)) == pytest.approx(0.05)
-    assert float(heat.value(-far)) == pytest.approx(0.15)
-    assert not heat.value(far).requires_grad
+    assert temperature(heat, far) == pytest.approx(0.05)
+    assert temperature(heat, -far) == pytest.approx(0.15)
+    assert not heat(SCORES, far).requires_grad
