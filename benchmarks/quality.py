@@ -2,6 +2,7 @@
 Bring the tables and pictures of docs/quality.md up to date from the JSON files of the benchmarks.
 
   python -m benchmarks.quality --results benchmarks/results
+  python -m benchmarks.quality --results benchmarks/results --blocks "lists ifdb new" "leads ifdb new"
 
 The prose is written by hand; what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` is written here.
 NAME is a kind of table and its words, e.g. ``lists online_retail new``; see TABLES. Pictures are drawn by the bench
@@ -24,13 +25,26 @@ PAGE = CHECKOUT / "docs" / "quality.md"
 BLOCK = re.compile(r"(<!-- begin (?P<name>[^>]+?) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 
 
-def filled(page: str, results: Path) -> str:
+def filled(page: str, results: Path, names: Sequence[str] | None = None) -> str:
     """
-    The page with every block written anew.
+    The page with the named blocks (none named: every one) written anew.
 
-    Raises SettingsError for a block of an unknown kind, MissingArtefact where its JSON is not there.
+    Raises SettingsError for a name that no block has and a block of an unknown kind, MissingArtefact where its JSON is
+    not there.
     """
-    return BLOCK.sub(lambda block: f"{block[1]}\n{table(block['name'], results)}\n\n{block[3]}", page)
+    known = [block["name"] for block in BLOCK.finditer(page)]
+    wanted = known if names is None else names
+    if unknown := sorted({*wanted} - {*known}):
+        raise SettingsError(
+            f"{PAGE.name} has no block {', '.join(map(repr, unknown))}; it has {', '.join(known)}"
+        )
+
+    def written(block: re.Match[str]) -> str:
+        if block["name"] not in wanted:
+            return block[0]
+        return f"{block[1]}\n{table(block['name'], results)}\n\n{block[3]}"
+
+    return BLOCK.sub(written, page)
 
 
 def table(name: str, results: Path) -> str:
@@ -56,11 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--results", type=Path, required=True, help="the folder of the benchmarks' JSON files"
     )
+    parser.add_argument(
+        "--blocks",
+        nargs="+",
+        metavar="NAME",
+        help="some blocks only, e.g. 'lists ifdb new', and no pictures",
+    )
     parser.add_argument("--without-pictures", action="store_true")
     given = parser.parse_args(arguments)
     try:
-        write_whole(PAGE, filled(PAGE.read_text(encoding="utf-8"), given.results))
-        if not given.without_pictures:
+        write_whole(PAGE, filled(PAGE.read_text(encoding="utf-8"), given.results, given.blocks))
+        if not given.without_pictures and given.blocks is None:
             _draw(given.results)
     except RecsysError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

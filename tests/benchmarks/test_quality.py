@@ -72,6 +72,18 @@ def test_only_what_stands_between_the_marks_is_written_anew(tmp_path):
     assert quality.filled(text, tmp_path) == text, "a second run changes nothing"
 
 
+def test_only_the_blocks_that_are_named_are_written_and_need_their_files(tmp_path):
+    (tmp_path / "time_split").mkdir()
+    (tmp_path / "time_split/shop.json").write_text(json.dumps(ROWS))
+    both = page("lists other new") + page("lists shop new")
+    text = quality.filled(both, tmp_path, ["lists shop new"])
+    assert text == page("lists other new") + quality.filled(page("lists shop new"), tmp_path)
+    with pytest.raises(
+        SettingsError, match=r"no block 'lists third new'; it has lists other new, lists shop new"
+    ):
+        quality.filled(both, tmp_path, ["lists third new"])
+
+
 def test_a_block_of_an_unknown_kind_and_a_missing_file_are_told(tmp_path):
     with pytest.raises(SettingsError, match="no table is called 'list'"):
         quality.filled(page("list shop new"), tmp_path)
