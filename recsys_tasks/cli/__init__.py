@@ -8,10 +8,11 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.logging import RichHandler
+from typer.core import TyperCommand
 
 from recsys_tasks.cli import lake, looking_back, nights, readers, trials
 from recsys_tasks.cli.one_step import STEP_COMMANDS
@@ -31,20 +32,31 @@ COMMANDS = {
     "One step of a night": STEP_COMMANDS,
 }
 
+
+class OfAShop(TyperCommand):
+    """A command that looks for the shop when it runs: its own ``--help`` needs none."""
+
+    # Typer names its own class of contexts in public, and its base in private only.
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        # Steps and the processes they launch read the shop from the environment, as they do in Airflow.
+        os.environ[SHOP_VARIABLE] = str(shop_file(ctx.obj))
+        return super().invoke(ctx)
+
+
 for _heading, _commands in COMMANDS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_heading)(_command)
+        app.command(cls=OfAShop, rich_help_panel=_heading)(_command)
 
 
 @app.callback()
 def shop(
+    context: typer.Context,
     shop: Annotated[Path | None, typer.Option(help=f"The shop.yaml; else {SHOP_VARIABLE} names it.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every log line.")] = False,
 ) -> None:
     logging.basicConfig(format="%(message)s", handlers=[RichHandler(console=errors, show_path=False)])
     logging.getLogger("recsys_tasks").setLevel(logging.INFO if verbose else logging.WARNING)
-    # Steps and the processes they launch read the shop from the environment, as they do in Airflow.
-    os.environ[SHOP_VARIABLE] = str(shop_file(shop))
+    context.obj = shop
 
 
 def main() -> None:
