@@ -23,6 +23,7 @@ from types import FrameType
 
 from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.training.nodes import Nodes
+from recsys_tasks.training.worker import MARK
 
 log = logging.getLogger(__name__)
 
@@ -109,14 +110,15 @@ def _gpus() -> int:
 
 
 def _stream(process: subprocess.Popen[str]) -> list[str]:
-    """Log every line; the last ones are handed back for the error message."""
+    """Log every line, a worker's warning as one; the last ones are handed back for the error message."""
     last: deque[str] = deque(maxlen=LAST_LINES)
     assert process.stdout is not None
     for line in process.stdout:
         text = line.rstrip()
         if text:
             last.append(text)
-            log.info("%s", text)
+            level = logging.WARNING if text.startswith(MARK) else logging.INFO
+            log.log(level, "%s", text.removeprefix(MARK))
     return list(last)
 
 

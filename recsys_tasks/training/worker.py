@@ -3,11 +3,22 @@
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 from recsys_tasks.errors import RecsysError
 from recsys_tasks.training.parent import die_with_parent
+
+MARK = "WARNING: "
+
+
+class Marked(logging.Formatter):
+    """Each line of a warning begins with MARK, so that ``launch`` logs it as one; an error ends the training anyway."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return textwrap.indent(text, MARK) if record.levelno == logging.WARNING else text
 
 
 def work(main: Callable[[Path], None]) -> None:
@@ -19,7 +30,9 @@ def work(main: Callable[[Path], None]) -> None:
     die_with_parent()
     is_first = os.environ.get("RANK", "0") == "0"
     level = logging.INFO if is_first else logging.ERROR
-    logging.basicConfig(stream=sys.stdout, level=level, format="%(message)s")
+    door = logging.StreamHandler(sys.stdout)
+    door.setFormatter(Marked("%(message)s"))
+    logging.basicConfig(level=level, handlers=[door])
     try:
         main(Path(sys.argv[1]))
     except RecsysError as error:

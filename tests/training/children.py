@@ -1,5 +1,6 @@
 """Trainings that do one thing each: what ``launch`` is tested with. ``torchrun -m tests.training.children FOLDER``."""
 
+import logging
 import os
 import sys
 import time
@@ -17,6 +18,9 @@ def main(folder: Path) -> None:
     behaviour = (folder / BEHAVIOUR).read_text()
     sys.stdout.write(f"worker {os.environ['RANK']} of {os.environ['WORLD_SIZE']} says {behaviour}\n")
     sys.stdout.flush()
+    if behaviour == "warn":
+        logging.getLogger("finetune").warning("the tracker is away;\nthe training goes on")
+        logging.getLogger("finetune").info("a line")
     if behaviour == "fail":
         raise ValueError("the last line of a failed training")
     if behaviour == "refuse":

@@ -76,6 +76,15 @@ def test_every_line_of_the_training_reaches_the_log(tmp_path, caplog):
     assert {"worker 0 of 2 says say", "worker 1 of 2 says say"} <= set(lines)
 
 
+def test_a_warning_of_the_training_is_logged_as_one(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        launch(MODULE, folder_that(tmp_path, "warn"), processes=2)
+    told = [(record.levelname, record.message) for record in caplog.records]
+    warned = [words for level, words in told if level == "WARNING"]
+    assert warned == ["the tracker is away;", "the training goes on"], "once: the first process alone tells"
+    assert ("INFO", "a line") in told
+
+
 def test_a_failed_training_raises_with_its_last_lines(tmp_path):
     with pytest.raises(TrainingFailed) as failure:
         launch(MODULE, folder_that(tmp_path, "fail"), processes=1)
