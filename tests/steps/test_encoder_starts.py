@@ -5,16 +5,21 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.errors import MissingArtefact, TrainingFailed
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.steps import finetune_encoder
 from recsys_tasks.steps.finetune_encoder import encoder_for, run
 from recsys_tasks.steps.job import Options
 from recsys_tasks.training import job_folder
+from tests.pairs.night import Champion, Decisions
 from tests.steps.encoder_night import EncoderJob, decide, encoder_job, later
 from tests.tiny_encoder import tiny_encoder
 
 pytestmark = pytest.mark.usefixtures("training_in_this_process")
+
+
+def failing(*_given):
+    raise TrainingFailed("the loss is nan")
 
 
 @pytest.fixture
@@ -29,6 +34,28 @@ def test_a_night_that_is_no_encoder_night_takes_the_newest_earlier_one(job):
     assert facts["artefact"] == made["artefact"] == encoder_for(following).ref
     assert facts["reused"]
     assert following.workspace.find("encoder", following.night) is None
+
+
+def test_where_training_fails_a_setting_lets_the_champion_s_encoder_go_on(job, monkeypatch):
+    made = run(job)
+    led = replace(later(job, 1), store=Decisions(Champion({"encoder": made["artefact"]})))
+    monkeypatch.setattr(finetune_encoder, "train", failing)
+    with pytest.raises(TrainingFailed):
+        run(led)
+    encoder = EncoderSettings(**{**led.settings.encoder.model_dump(), "every_nights": 1_000_000})
+    again = replace(led, settings=replace(led.settings, encoder=encoder))
+    assert run(again)["artefact"] == made["artefact"] == encoder_for(again).ref
+
+
+def test_where_training_fails_and_there_is_no_earlier_encoder_a_setting_takes_the_base(tmp_path, monkeypatch):
+    job = encoder_job(tmp_path)
+    monkeypatch.setattr(finetune_encoder, "train", failing)
+    with pytest.raises(TrainingFailed):
+        run(job)
+    encoder = job.settings.encoder.model_copy(update={"enabled": False})
+    again = replace(job, settings=replace(job.settings, encoder=encoder))
+    assert not run(again)["kept"]
+    assert encoder_for(again).night == str(job.night)
 
 
 def test_the_first_night_tunes_whatever_its_date(tmp_path):
