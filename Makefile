@@ -63,7 +63,7 @@ lint: $(STAMP) ## check style, types, and that docs/dags.md says what the DAGs s
 docs: $(STAMP) ## write docs/dags.md again from the DAGs
 	@$(BIN)/python -m tools.dag_docs
 
-clean: ## stop the servers and remove everything that the other targets made
+clean: ## stop the servers; remove all that was made, and every home in .recsys here or in examples (live lists too)
 	@[ ! -e $(STAMP) ] || $(BIN)/python -m tools.embedded down --all
 	rm -rf .venv $(BENCH) .airflow .airflow-postgres .recsys .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find examples -name '.recsys' -type d -prune -exec rm -rf {} +
