@@ -46,7 +46,8 @@ def _without_features(group: str) -> Variant:
 
 VARIANTS: tuple[Variant, ...] = (
     *(_without_source(name) for name in CANDIDATE_SOURCES),
-    *(_without_features(group) for group in get_args(FeatureGroup)),
+    # The purchase classifier's is off unless it is asked for, and then may not be left out.
+    *(_without_features(group) for group in get_args(FeatureGroup) if group != "classifier"),
     Variant("the trees alone", ("ranker.tower_weight=0",), RANKER),
     Variant("no text in the towers", ("towers.text=false",)),
     Variant("no item ids", ("towers.id_dropout=1",)),
