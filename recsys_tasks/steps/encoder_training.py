@@ -14,8 +14,8 @@ from recsys_tasks.steps.encoder_start import Start
 from recsys_tasks.steps.job import Job
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import EncoderData
-from recsys_tasks.training.launch import launch
-from recsys_tasks.training.nodes import Nodes, announced
+from recsys_tasks.training.launch import Nodes, launch
+from recsys_tasks.training.nodes import announced
 
 log = logging.getLogger(__name__)
 

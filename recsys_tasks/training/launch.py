@@ -18,11 +18,11 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from recsys_tasks.errors import SettingsError, TrainingFailed
-from recsys_tasks.training.nodes import Nodes
 from recsys_tasks.training.worker import MARK
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,17 @@ PACKAGE_PARENT = Path(__file__).parents[2]
 # Airflow grants a task five seconds between SIGTERM and SIGKILL.
 GRACE_SECONDS = 2.0
 LAST_LINES = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nodes:
+    """``count`` machines that meet at ``endpoint`` (HOST:PORT of the first); ``rank`` is this one's number from 0."""
+
+    count: int = 1
+    endpoint: str = ""
+    rank: int = 0
+
+
 ALONE = Nodes()
 
 

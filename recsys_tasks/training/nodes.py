@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from recsys_tasks.errors import RecsysError, SettingsError
+from recsys_tasks.training.launch import Nodes, launch
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,6 @@ RANK_VARIABLE = "NODE_RANK"
 LOOK_SECONDS = 1.0
 # A machine that was switched off does not even refuse.
 ANSWER_SECONDS = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Nodes:
-    """``count`` machines that meet at ``endpoint`` (HOST:PORT of the first); ``rank`` is this one's number from 0."""
-
-    count: int = 1
-    endpoint: str = ""
-    rank: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +132,6 @@ class Waiting:
 
 def join(found: Announcement) -> None:
     """Run this machine's workers of an announced training. One that fails is logged: the night itself tells why."""
-    from recsys_tasks.training.launch import launch
-
     log.info("joining %s on %d nodes", found.folder, found.count)
     nodes = Nodes(count=found.count, endpoint=found.endpoint, rank=own_rank())
     try:

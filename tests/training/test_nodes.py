@@ -11,7 +11,8 @@ import pytest
 from recsys_tasks.errors import SettingsError, TrainingFailed
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training import finetune, job_folder, launch, nodes
-from recsys_tasks.training.nodes import Nodes, Waiting, announced, announcement, own_rank
+from recsys_tasks.training.launch import Nodes
+from recsys_tasks.training.nodes import Waiting, announced, announcement, own_rank
 from recsys_tasks.training.processes import Processes
 from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
@@ -36,7 +37,8 @@ while waiting.joined is None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from recsys_tasks.training.nodes import Nodes, announced
+from recsys_tasks.training.launch import Nodes
+from recsys_tasks.training.nodes import announced
 
 with announced(Path(sys.argv[1]), Nodes(count=2, endpoint=sys.argv[2]), "module", Path("job")):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -47,7 +49,7 @@ with announced(Path(sys.argv[1]), Nodes(count=2, endpoint=sys.argv[2]), "module"
 def joined(monkeypatch):
     """The trainings that would be joined: (module, folder, nodes)."""
     found = []
-    monkeypatch.setattr(launch, "launch", lambda module, folder, nodes: found.append((module, folder, nodes)))
+    monkeypatch.setattr(nodes, "launch", lambda module, folder, nodes: found.append((module, folder, nodes)))
     monkeypatch.setenv("NODE_RANK", "1")
     return found
 
@@ -103,7 +105,7 @@ def test_another_node_outlives_a_training_that_fails(tmp_path, joined, monkeypat
     def failing(*_given, **_named):
         raise TrainingFailed("the first node was killed")
 
-    monkeypatch.setattr(launch, "launch", failing)
+    monkeypatch.setattr(nodes, "launch", failing)
     with (
         caplog.at_level(logging.WARNING),
         listening() as endpoint,
