@@ -37,6 +37,7 @@ from recsys_tasks.model.cold import borrow
 from recsys_tasks.model.histories import Bags, Histories, microseconds
 from recsys_tasks.model.launches import Launches
 from recsys_tasks.model.popularity import popularity_matrix
+from recsys_tasks.model.products import row_products
 from recsys_tasks.model.tower_parts import FORMAT, TowerFacts, TowerTensors, own_parts
 
 Floats = npt.NDArray[np.float32]
@@ -163,7 +164,7 @@ class TowerModel:
 
     def scaled_users(self, bags: Bags, vectors: Floats) -> Floats:
         """scale * u for rows of bags over item ``vectors``; a row without history is zero."""
-        u = self._read(bags, vectors) @ self.tensors.user_weight + self.tensors.user_bias
+        u = row_products(self._read(bags, vectors), self.tensors.user_weight) + self.tensors.user_bias
         if self.facts.similarity == "cosine":
             u = unit_rows(u)
         if self.facts.similarity == "euclidean":
@@ -185,7 +186,7 @@ class TowerModel:
 
     def _vectors(self, codes: Ints, text: Floats) -> Floats:
         """(n, D) v as it stands in a history."""
-        return np.asarray(self._own_parts(codes, text) + text @ self.tensors.text, dtype=np.float32)
+        return self._own_parts(codes, text) + row_products(text, self.tensors.text)
 
     def _compared(self, vectors: Floats) -> Floats:
         """What a shopper's row meets: as ``training.tower_net.TowerNet.folded``."""

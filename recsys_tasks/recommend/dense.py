@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from recsys_tasks.model.products import row_products
 from recsys_tasks.recommend.log import Floats, Ints
 from recsys_tasks.recommend.proposals import Proposals, best
 
-# The last digit of a matrix product depends on the number of rows: products are made of whole blocks.
+# Rows at a time, so that the scores of many shoppers never stand in memory together.
 ROWS = 256
 DIGITS = 5
 
@@ -15,10 +16,7 @@ DIGITS = 5
 def products_of(left: Floats, right: Floats) -> Iterator[tuple[int, Floats]]:
     """(first row, (b, m) block) of ``left (B, d) @ right (d, m)``, rounded."""
     for first in range(0, len(left), ROWS):
-        some = left[first : first + ROWS]
-        block = np.zeros((ROWS, left.shape[1]), np.float32)
-        block[: len(some)] = some
-        yield first, np.round((block @ right)[: len(some)], DIGITS)
+        yield first, np.round(row_products(left[first : first + ROWS], right), DIGITS)
 
 
 def best_columns(scores: Floats, k: int, first: int = 0) -> Proposals:

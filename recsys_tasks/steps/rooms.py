@@ -48,6 +48,7 @@ TOWER_ROOMS = (
     "model/neighbours",
     "model/one_blas_thread",
     "model/popularity",
+    "model/products",
     "model/similarity",
     "model/tower_parts",
     "model/towers",

@@ -53,7 +53,8 @@ def test_vectors_of_another_encoder_can_be_had_for_the_same_items(job):
     items = job.lake.snapshot(job.night.as_of).items
     some = encode_items.vectors_for(job, encoder, items.head(3))
     everything = encode_items.vectors_for(job, encoder, items)
-    np.testing.assert_array_equal(some.matrix, everything.of(some.item_ids))
+    # The last digits of a text's vector depend on what is encoded beside it.
+    np.testing.assert_allclose(some.matrix, everything.of(some.item_ids), atol=1e-5)
 
 
 def test_without_an_encoder_the_step_to_run_is_named(tmp_path):

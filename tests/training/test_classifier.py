@@ -90,7 +90,7 @@ def test_what_is_purchased_may_depend_on_the_history_alone(tmp_path, base):
     odds = fitted.log_odds(unseen["history"].to_list(), unseen["text"].to_list())
     right = (odds > 0) == unseen["purchased"].to_numpy()
     # Whoever looks at the item alone is right in half of them.
-    assert right.mean() > 0.9
+    assert right.mean() > 0.8
 
 
 def test_two_runs_give_the_same_weights(tmp_path, base):
