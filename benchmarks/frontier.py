@@ -62,11 +62,35 @@ VARIANTS = (
     # Half of what is left learns, as half of the six layers does.
     *(Variant(f"first {count}", (f"encoder.frozen_layers={count // 2}",), count) for count in (2, 3, 4)),
 )
+CONTRASTS = (
+    *(
+        "info_nce",
+        "nt_xent",
+        "multi_positive",
+        "debiased",
+        "hard_negatives",
+        "sampled_softmax",
+        "corrected_softmax",
+    ),
+    *("cross_batch", "moco", "byol", "triplet", "squared"),
+)
+# What is learned, not how cheaply: only where they are asked for.
+OBJECTIVES = (
+    *(
+        Variant(f"pairs {name}", ("encoder.objective=pairs", f"encoder.contrast.objective={name}"))
+        for name in CONTRASTS
+    ),
+    *(
+        Variant(f"views {name}", ("encoder.objective=views", f"encoder.contrast.objective={name}"))
+        for name in ("nt_xent", "byol")
+    ),
+    *(Variant(f"{steps} steps", (f"encoder.steps={steps}",)) for steps in (30, 120)),
+)
 
 
 def chosen(names: list[str] | None) -> list[Variant]:
-    """Those of the names, all where none is given; raises SettingsError for a name that no variant has."""
-    known = {variant.name: variant for variant in VARIANTS}
+    """Those of the names, VARIANTS where none is given; raises SettingsError for a name that no variant has."""
+    known = {variant.name: variant for variant in (*VARIANTS, *OBJECTIVES)}
     unknown = sorted(set(names or ()) - known.keys())
     if unknown:
         raise SettingsError(f"--variants {', '.join(unknown)}: no such variant; known: {', '.join(known)}")
@@ -204,7 +228,7 @@ def _write(out: Path, rows: list[Row]) -> None:
 def show(rows: list[Row]) -> None:
     for one in rows:
         interval = "" if one["ci_low"] is None else f"[{one['ci_low']:+.4f}, {one['ci_high']:+.4f}]"
-        print(f"{one['system']:12} {one['metric']:30} {one['value']:>10,} {one['unit']:3} {interval}")
+        print(f"{one['system']:24} {one['metric']:30} {one['value']:>10,} {one['unit']:3} {interval}")
 
 
 def main(arguments: list[str] | None = None) -> int:

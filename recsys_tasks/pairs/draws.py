@@ -2,7 +2,8 @@
 The kinds of negatives: each turns numbers from 0 to 1 into items.
 
 ``popular`` draws ~ count ** exponent (word2vec's smoothing, Mikolov et al. 2013), ``uniform`` any item the log has
-seen, ``other_shopper`` another shopper, each alike, and one of the items that she has touched. ``hard`` draws from the
+seen (BPR, Rendle et al. 2009, arXiv 1205.2618, section 4.1, draws so), ``other_shopper`` another shopper, each alike,
+and one of the items that she has touched. ``hard`` draws from the
 neighbours of the anchor (pairs/neighbours.py).
 """
 

@@ -94,6 +94,11 @@ class EncoderSettings(Section):
             raise ValueError("contrast says what pairs teach: it needs objective: pairs or views")
         if self.objective != "views" and self.augment != TextPolicy():
             raise ValueError("augment says how views are made: it needs objective: views")
+        if self.lora is not None and self.average_share:
+            raise ValueError(
+                "average_share with lora: the mean of each half of the adapters is not that of their products; "
+                "take one of the two out"
+            )
         if self.objective != "history" and self.logq != 1.0:
             raise ValueError(
                 "logq needs objective: history; of pairs, contrast.objective sampled_softmax and corrected_softmax "

@@ -11,7 +11,7 @@ share of the batch's texts and all see all vectors, so any number of processes f
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,9 @@ def train(
                 processes,
                 job["seed"],
             )
-    encoder = TextEncoder.load(model, settings.max_tokens, processes.device, pooling=settings.pooling)
-    split = SplitEncoder(encoder.model, settings.frozen_layers, encoder.pooling)
+    with advice("loading the encoder", "take a smaller encoder.base, or a machine with more memory"):
+        encoder = TextEncoder.load(model, settings.max_tokens, processes.device, pooling=settings.pooling)
+        split = SplitEncoder(encoder.model, settings.frozen_layers, encoder.pooling)
     states = States(split, encoder.tokenise(texts))
     log.info(
         "%d texts, %d tokens; computing the %d frozen layers",
@@ -126,20 +127,22 @@ def train(
         views = Views(read, settings.augment)
     with advice("tuning the encoder", what_to_lower(settings)):
         with adapters(split, settings.lora):
-            losses, similarity = fit_encoder(
+            fitted = fit_encoder(
                 data, settings, start, split, states, processes, job["seed"], views, care, texts
             )
         tuned = encode_all(split, states, processes.device)
-    fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
-    with advice("training the projection", fewer):
-        projection = fit_projection(data, texts, settings, tuned, job["seed"])
+    space = fitted.space
+    if space is None:
+        fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
+        with advice("training the projection", fewer):
+            space = fit_projection(data, texts, settings, tuned, job["seed"])
     if processes.rank == 0:
         encoder.save(folder / MODEL)
-        projection.save(folder / PROJECTION)
-        if similarity is not None:
-            similarity.save(folder / SIMILARITY)
+        space.save(folder / PROJECTION)
+        if fitted.compared_by is not None:
+            fitted.compared_by.save(folder / SIMILARITY)
         save_file({"tuned": tuned}, folder / VECTORS)
-        write_report(folder, losses, len(texts), drift(start, tuned))
+        write_report(folder, fitted.losses, len(texts), drift(start, tuned))
 
 
 def one_training(folder: Path, processes: Processes) -> str:
@@ -158,6 +161,18 @@ def one_training(folder: Path, processes: Processes) -> str:
     return request
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """
+    The loss of each step, what texts were compared by where that is not the cosine, and the space they were compared
+    in: vectors are used in no other. None after histories, whose map is trained behind the encoder.
+    """
+
+    losses: list[float]
+    compared_by: TextSimilarity | None
+    space: Whitening | None
+
+
 def fit_encoder(
     data: EncoderData,
     settings: EncoderSettings,
@@ -169,9 +184,9 @@ def fit_encoder(
     views: Views | None = None,
     care: Care = UNATTENDED,
     texts: Sequence[str] = (),
-) -> tuple[list[float], TextSimilarity | None]:
+) -> Fitted:
     """
-    Train the upper layers: the loss of each step, and what texts were compared by where that is not the cosine.
+    Train the upper layers.
 
     Half of a step's texts are positives, half are drawn. With ``views`` its texts are what these have drawn.
     """
@@ -185,7 +200,7 @@ def fit_encoder(
 
         return lambda codes: processes.share(codes, own_share)
 
-    # The whitening stays: its mean and axes are taken anew from the tuned vectors.
+    # The whitening stays as it is: the encoder learns to be compared behind it.
     moved = {"lr": settings.learning_rate, "weight_decay": 0.01, "pull": settings.pull_to_start}
     groups = [
         {"params": split.trained(), **moved},
@@ -210,7 +225,7 @@ def fit_encoder(
             seed=seed,
         )
         care = replace(care, batch_of=lambda step: named_texts(texts, history.positives_of(step)))
-        return descend(lambda step: history.loss(step, fresh), care), None
+        return Fitted(descend(lambda step: history.loss(step, fresh), care), None, None)
     pairs = (
         PairSteps(data, settings, projection, bank, seed)
         if views is None
@@ -230,9 +245,10 @@ def fit_encoder(
         care,
         remembered={"objective": pairs.objective, **({} if twin is split else {"slow": twin.learning})},
         batch_of=lambda step: named_pairs(texts, *pairs.pairs_of(step)),
+        advice=care.advice if hasattr(settings.contrast, "temperature") else "Lower encoder.learning_rate",
     )
     losses = descend(lambda step: pairs.loss(step, fresh, slow), care, after_step)
-    return losses, pairs.compared_by()
+    return Fitted(losses, pairs.compared_by(), projection.whitening())
 
 
 def _beside(objective: Objective, settings: EncoderSettings) -> list[dict[str, Any]]:
@@ -249,12 +265,12 @@ def fit_projection(
     data: EncoderData, texts: Sequence[str], settings: EncoderSettings, tuned: Floats, seed: int
 ) -> Whitening:
     """
-    The linear map behind the tuned encoder: its whitening, trained on where it is to be used.
+    The linear map behind an encoder that learned from histories: its whitening, trained on where it is to be used.
 
-    The vectors stand still, so many candidates cost little. Only the history objective has a step for it.
+    The vectors stand still, so many candidates cost little.
     """
     projection = _projection(data, settings, tuned, "cpu")
-    if settings.objective != "history" or settings.projection_steps == 0:
+    if settings.projection_steps == 0:
         return projection.whitening()
     bank = Bank.of(_tensor(tuned, "cpu"), projection)
     training = HistorySteps(

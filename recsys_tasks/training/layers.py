@@ -1,7 +1,8 @@
 """
 A transformer cut in two: frozen lower layers, whose states are computed once a text, and upper layers that learn.
 
-Both run over packed tokens (training.packed), so nothing is ever padded.
+Lower layers that stay: Lee et al. 2019, "What would Elsa do? Freezing layers during transformer fine-tuning" (arXiv
+1911.03090). Both run over packed tokens (training.packed), so nothing is ever padded.
 """
 
 import copy

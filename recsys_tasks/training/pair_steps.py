@@ -1,8 +1,10 @@
 """
 One step of encoder training on pairs: which texts are encoded afresh, what hides, and the loss of the objective.
 
-Every objective gets the same batch: pairs drawn by their weights, the negatives sampled for them, and masks over any
-texts it asks about. Nothing here depends on the number of processes: vectors come whole from ``encode``.
+Every objective gets the same batch: pairs drawn by their weights, the negatives drawn for them (where it meets any),
+and masks over any texts it asks about. All of them come from the encoder as it is now, with gradient: beside
+negatives from before the training it would learn to tell new vectors from old ones. Nothing here depends on the number
+of processes: vectors come whole from ``encode``.
 """
 
 from collections.abc import Callable
@@ -92,23 +94,28 @@ class PairSteps:
         data = self.data
         rows = self._rows(generator)
         anchor, positive = data.pair_anchor[rows], data.pair_positive[rows]
-        negative = np.unique(data.pair_negative[rows])
-        negative = negative[negative >= 0]
-        fresh, place = np.unique(np.concatenate([anchor, positive]), return_inverse=True)
-        vectors = self._project(encode(fresh))
+        negative = self._negatives(rows)
+        fresh, place = np.unique(np.concatenate([anchor, positive, negative]), return_inverse=True)
+        vectors = self._project(encode(fresh))[torch.from_numpy(place)]
+        pairs = len(rows)
         expected = self._expected[np.concatenate([positive, negative])]
         return PairBatch(
-            anchors_BD=vectors[torch.from_numpy(place[: len(rows)])],
-            positives_BD=vectors[torch.from_numpy(place[len(rows) :])],
-            negatives_ND=self._project(self.bank.rows(negative)),
+            anchors_BD=vectors[:pairs],
+            positives_BD=vectors[pairs : 2 * pairs],
+            negatives_ND=vectors[2 * pairs :],
             anchor_texts=anchor,
             positive_texts=positive,
             negative_texts=negative,
             hidden=self._hidden(anchor, positive, data.pair_user[rows]),
-            unmet_BB=self._unmet(generator, len(rows)),
+            unmet_BB=self._unmet(generator, pairs),
             expected_C=torch.from_numpy(expected).to(vectors.device),
             follower=lambda texts: self._followed(texts, slow),
         )
+
+    def _negatives(self, rows: Positions) -> Positions:
+        """The distinct texts drawn against the pairs; none for an objective that would not look at them."""
+        drawn = np.unique(self.data.pair_negative[rows if self.objective.meets_drawn else rows[:0]])
+        return drawn[drawn >= 0]
 
     def _hidden(
         self, anchor: Positions, positive: Positions, users: Positions

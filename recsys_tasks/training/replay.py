@@ -1,5 +1,5 @@
 """
-How much of the past a warm start sees again.
+How much of the past a warm start sees again (experience replay: Rolnick et al. 2019, arXiv 1811.11682).
 
 Each night trains on the whole log before its cut, so an encoder that goes on from an earlier night's replays what
 that one has learned from, by its number: the longer the log, the less is new. A limit leaves some of the old out.

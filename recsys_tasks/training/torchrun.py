@@ -13,8 +13,9 @@ from recsys_tasks.training.parent import die_with_parent
 # A worker that is killed outright has no last word.
 KILLED = (
     "a worker ended by SIGKILL: so the kernel ends processes where the machine is out of memory (dmesg tells); "
-    "set or lower encoder.chunk_texts, lower encoder.batch_texts or encoder.max_tokens, "
-    "or raise encoder.frozen_layers; of a classifier, lower classifier.batch_size or classifier.max_tokens"
+    "set or lower encoder.chunk_texts, lower encoder.batch_texts, encoder.max_tokens or encoder.contrast.queue, "
+    "or raise encoder.frozen_layers; while the base was adapted, lower encoder.adapt.batch_texts; "
+    "of a classifier, lower classifier.batch_size or classifier.max_tokens"
 )
 
 

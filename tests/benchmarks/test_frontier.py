@@ -7,11 +7,12 @@ import torch
 
 from benchmarks import frontier, time_split
 from benchmarks.frontier import VARIANTS
-from benchmarks.home import Home
+from benchmarks.home import Home, shop_settings
 from benchmarks.isolated import Measured
 from benchmarks.smaller import first_layers, in_int8, int8_figures, kept_neighbours, nearest, weights_mb
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.training.objectives.registry import OBJECTIVES
 from tests.benchmarks.shop import CUT
 from tests.tiny_encoder import LAYERS, tiny_encoder
 
@@ -142,6 +143,12 @@ class TestFrontier:
     def test_some_variants_in_the_order_they_are_named(self):
         assert [one.name for one in frontier.chosen(["frozen 5", "untuned"])] == ["frozen 5", "untuned"]
         assert frontier.chosen(None) == list(VARIANTS)
+
+    def test_every_objective_is_a_variant_of_its_own_settings(self, shop):
+        assert tuple(OBJECTIVES) == frontier.CONTRASTS
+        for variant in frontier.chosen([f"pairs {name}" for name in OBJECTIVES]):
+            settings = shop_settings(shop.file, list(variant.overrides)).encoder
+            assert f"{settings.objective} {settings.contrast.objective}" == variant.name
 
     def test_an_unknown_variant_is_named_with_those_there_are(self):
         with pytest.raises(SettingsError, match=r"frozen 9: no such variant; known: untuned, frozen 0"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from recsys_tasks.index.index import ItemIndex
+from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
@@ -105,15 +106,47 @@ def test_equal_texts_hide_even_where_no_history_holds_them():
         assert set(np.flatnonzero(hidden[pair])) == set(texts)
 
 
-def test_vectors_are_those_of_their_texts():
+def asked_of(steps, encode, slow):
+    found = []
+    steps.objective.loss = lambda batch: found.append(batch) or torch.zeros(())
+    steps.loss(0, encode, slow)
+    return found[0]
+
+
+def moved(bank):
+    """Vectors of an encoder that has left its start, with gradient."""
+    return (
+        bank.raw + torch.randn(bank.raw.shape, generator=torch.Generator().manual_seed(9))
+    ).requires_grad_()
+
+
+def test_vectors_are_those_of_their_texts_by_the_encoder_as_it_is_now():
+    """The drawn negatives' too: beside those of the start it would learn to tell new vectors from old ones."""
     steps, bank = steps_of()
-    batch = batch_of(steps, bank)
-    unit = steps.projection(bank.raw).detach()
-    torch.testing.assert_close(batch.anchors_BD.detach(), unit[torch.from_numpy(batch.anchor_texts)])
-    torch.testing.assert_close(batch.positives_BD.detach(), unit[torch.from_numpy(batch.positive_texts)])
-    torch.testing.assert_close(batch.negatives_ND.detach(), unit[torch.from_numpy(batch.negative_texts)])
+    now = moved(bank)
+    batch = asked_of(steps, lambda codes: now[torch.from_numpy(codes)], bank.rows)
+    unit, slow = steps.projection(now).detach(), steps.projection(bank.raw).detach()
+    assert len(batch.negative_texts)
+    for vectors, texts in (
+        (batch.anchors_BD, batch.anchor_texts),
+        (batch.positives_BD, batch.positive_texts),
+        (batch.negatives_ND, batch.negative_texts),
+    ):
+        torch.testing.assert_close(vectors.detach(), unit[torch.from_numpy(texts)])
+        assert vectors.requires_grad
     twice = batch.positive_texts[[2, 0, 2]]
-    torch.testing.assert_close(batch.follower(twice), unit[torch.from_numpy(twice)])
+    torch.testing.assert_close(batch.follower(twice), slow[torch.from_numpy(twice)])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_texts_that_an_objective_does_not_look_at_are_not_encoded(objective):
+    steps, bank = steps_of(objective=objective)
+    asked = []
+    batch = asked_of(steps, lambda codes: asked.append(codes) or bank.rows(codes), bank.rows)
+    assert (len(batch.negative_texts) > 0) == (objective not in ("moco", "byol"))
+    looked_at = np.concatenate([batch.anchor_texts, batch.positive_texts, batch.negative_texts])
+    assert asked[0].tolist() == np.unique(looked_at).tolist()
+    assert len(batch.expected_C) == len(batch.positive_texts) + len(batch.negative_texts)
 
 
 def test_of_the_other_pairs_the_share_is_met_that_is_asked_for():
@@ -202,9 +235,17 @@ def test_what_texts_were_compared_by_ranks_raw_vectors_as_the_training_did(tmp_p
     assert np.mean(same_taste) > 0.65, "by chance it is a half"
 
 
-def test_the_cosine_leaves_no_similarity_behind(tmp_path, base):
-    folder, _ = tuned(tmp_path / "job", base)
+@pytest.mark.parametrize("objective", ["pairs", "views"])
+def test_cosines_are_used_behind_the_whitening_that_they_were_learned_behind(tmp_path, base, objective):
+    """One of the tuned vectors would damp just the directions that the training made strong."""
+    folder, texts = job(tmp_path / "job", base, objective=objective)
+    finetune.main(folder)
     assert not (folder / job_folder.SIMILARITY).exists()
+    start = TextEncoder.load(base, 16, "cpu").encode(texts.to_list())
+    learned_behind = Whitening.fit(start[~held_out(texts, 0.2, 1)])
+    used_behind = Whitening.load(folder / job_folder.PROJECTION)
+    np.testing.assert_allclose(used_behind.mean, learned_behind.mean, atol=1e-5)
+    np.testing.assert_allclose(used_behind.rotation, learned_behind.rotation, atol=1e-2)
 
 
 def test_only_the_slow_copy_makes_the_keys_of_moco(tmp_path, base, monkeypatch):

@@ -15,6 +15,7 @@ from recsys_tasks.training import adaptation, finetune, job_folder
 from recsys_tasks.training.encoder_steps import HistorySteps
 from recsys_tasks.training.launch import launch
 from recsys_tasks.training.objectives.softmax import InfoNce
+from recsys_tasks.training.pair_steps import PairSteps
 from tests.tiny_encoder import tiny_encoder
 from tests.training import dying, text_shop
 from tests.training.dying import DIES_AT
@@ -259,3 +260,24 @@ def test_a_step_on_pairs_names_the_pairs_it_was_given(tmp_path, base, monkeypatc
     (batch,) = given
     first, second = batch.anchor_texts[0], batch.positive_texts[0] % len(texts)
     assert f"The batch: {texts[int(first)]!r} -> {texts[int(second)]!r}, " in str(failed.value)
+    assert "Lower encoder.learning_rate, or raise encoder.temperature" in str(failed.value)
+
+
+@pytest.mark.parametrize("objective", ["byol", "triplet", "squared"])
+def test_an_objective_without_a_temperature_is_not_told_to_raise_it(tmp_path, base, monkeypatch, objective):
+    folder, _ = job(tmp_path / "job", base, objective="pairs", contrast={"objective": objective})
+    made = PairSteps.loss
+    monkeypatch.setattr(PairSteps, "loss", lambda *step: made(*step) * float("nan"))
+    with pytest.raises(TrainingFailed, match=r"Lower encoder\.learning_rate; if it is always"):
+        finetune.main(folder)
+
+
+def test_a_base_that_does_not_fit_into_memory_is_told_in_words(tmp_path, base, monkeypatch):
+    folder, _ = job(tmp_path / "job", base)
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(finetune.TextEncoder, "load", full)
+    with pytest.raises(TrainingFailed, match=r"out of memory while loading the encoder: .*encoder\.base"):
+        finetune.main(folder)

@@ -1,4 +1,10 @@
-"""Views of texts: token ids with the field and the word that each one belongs to."""
+"""
+Views of texts: token ids with the field and the word that each one belongs to.
+
+Tokens that drop out and words that change places: ConSERT, Yan et al. 2021 (arXiv 2105.11741), section 3.2. A run of
+tokens that stays: COCO-LM, Meng et al. 2021 (arXiv 2102.08473), section 3. Fields that drop out: the feature masks of
+Yao et al. 2020 (arXiv 2007.12865), section 3.2.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

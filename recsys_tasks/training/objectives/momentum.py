@@ -32,6 +32,8 @@ class Moco(Queued):
     Raises ValueError where the batch has no follower. Before ``begin`` the queue is empty and the loss zero.
     """
 
+    meets_drawn = False
+
     def __init__(self, similarity: Similarity, temperature: Temperature, momentum: float, queue: int) -> None:
         super().__init__(similarity, queue)
         self.temperature, self.momentum = temperature, momentum
@@ -87,6 +89,8 @@ class Byol(Objective):
 
     Raises ValueError for products (nothing would hold their vectors together) and where the batch has no follower.
     """
+
+    meets_drawn = False
 
     def __init__(self, similarity: Similarity, momentum: float, width: int) -> None:
         super().__init__(similarity)

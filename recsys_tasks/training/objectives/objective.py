@@ -27,6 +27,8 @@ class Objective(nn.Module, ABC):
 
     momentum: float | None = None
     """How slowly a copy of the encoder follows it; none: the objective needs no copy."""
+    meets_drawn = True
+    """Whether the negatives drawn for the pairs are candidates; where they are not, nobody encodes them."""
 
     def __init__(self, similarity: Similarity) -> None:
         super().__init__()
@@ -53,7 +55,11 @@ class Scores:
 
 
 class InBatch(Objective):
-    """Candidates of an anchor: its own positive, the other pairs' positives and the batch's negatives (C = B + N)."""
+    """
+    Candidates of an anchor: its own positive, the other pairs' positives and the batch's negatives (C = B + N).
+
+    The other pairs' positives as negatives: Chen et al. 2017 (arXiv 1706.07881), "negative sharing".
+    """
 
     def scores(self, batch: PairBatch) -> Scores:
         candidates_CD = torch.cat([batch.positives_BD, batch.negatives_ND])

@@ -1,6 +1,7 @@
 """
 How near two vectors lie, by setting: f(query, item), (B, D) and (C, D) -> (B, C), larger is nearer.
 
+The bilinear form is that of Chechik et al. 2010 (OASIS, JMLR 11), with a map and an offset on either side.
 ``model.similarity`` folds each into plain vectors whose inner product ranks items the same way.
 """
 
