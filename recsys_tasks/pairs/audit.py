@@ -190,6 +190,16 @@ def negatives_that_are_own(evidence: Evidence) -> Iterable[Finding]:
     return _found("negative that its shopper had touched", own_items(evidence.negatives, evidence.log))
 
 
+def wrong_pairs(
+    pairs: pl.DataFrame, negatives: pl.DataFrame, log: CodedLog, until: datetime
+) -> list[Finding]:
+    """What is wrong with pairs and negatives that were made of ``log``, which ends at ``until``, for one training."""
+    return [
+        *_found(f"pair at or after {until.isoformat()}", pairs.filter(pl.col("occurred_at") >= until)),
+        *_found("negative that its shopper had touched", own_items(negatives, log)),
+    ]
+
+
 RULES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "events_after_the_night": events_after_the_night,
     "training_in_the_window": training_in_the_window,

@@ -37,14 +37,14 @@ class EncoderSettings(Section):
     average_share: Share = 0.0
     """The weights end as their mean over this last share of the steps; 0: as the last step left them."""
     popularity_in_logit: bool = False
-    """Let recent popularity explain its part of a choice (history objective): the text then learns only the rest."""
+    """Let recent popularity explain its part of a choice (``objective: history`` only): text then learns the rest."""
     projection_steps: int = Field(default=100, ge=0)
-    """Steps that train the linear map behind the tuned encoder, which starts as the whitening; 0 leaves it alone."""
+    """Of ``objective: history``: steps that train the linear map behind the encoder, which starts as the whitening."""
     projection_learning_rate: PositiveFloat = 1e-3
     logq: Share = 1.0
     """Strength of the correction for drawing popular texts more often (``objective: history`` only); 0: none."""
     sampled_negatives: PositiveInt = 4096
-    """Texts drawn as candidates of each of those steps; in the encoder's own steps half of the batch is drawn."""
+    """Texts drawn as candidates of each of those steps; in the encoder's own, half of the batch is drawn."""
     frozen_layers: int = Field(default=3, ge=0)
     """Layers whose weights stay as they are; their activations are computed once."""
     adapt: AdaptSettings | None = None

@@ -9,10 +9,12 @@ import numpy as np
 import polars as pl
 
 from recsys_tasks.calendar import days_before
+from recsys_tasks.errors import LeakFound
 from recsys_tasks.evaluate import encoder_gate
 from recsys_tasks.evaluate.encoder_days import validation_cut
 from recsys_tasks.extract.text import separators_of
 from recsys_tasks.lake.snapshot import Snapshot
+from recsys_tasks.pairs.audit import wrong_pairs
 from recsys_tasks.pairs.coding import code_log
 from recsys_tasks.pairs.negatives import named_negatives
 from recsys_tasks.pairs.positives import named_pairs
@@ -167,10 +169,15 @@ def separators(job: Job, encoder: EncoderSettings) -> list[str]:
 
 
 def _pairs_before(job: Job, ground: Ground, settings: PairSettings) -> dict[str, pl.DataFrame]:
-    """Pairs and negatives as of the cut: the night's own are its newest, and lie mostly behind it."""
+    """
+    Pairs and negatives as of the cut: the night's own are its newest, and lie mostly behind it.
+
+    So the audit of time has not seen these; raises LeakFound as it would.
+    """
     log_before = code_log(ground.snapshot.events, job.settings.event_weights, ground.cut)
     pairs = named_pairs(log_before, settings, ground.cut)
-    return {
-        "pairs": pairs,
-        "negatives": named_negatives(pairs, log_before, settings, job.settings.seed, ground.cut),
-    }
+    negatives = named_negatives(pairs, log_before, settings, job.settings.seed, ground.cut)
+    wrong = wrong_pairs(pairs, negatives, log_before, ground.cut)
+    if wrong:
+        raise LeakFound("\n".join(["the encoder would learn from the future:", *map(str, wrong)]))
+    return {"pairs": pairs, "negatives": negatives}

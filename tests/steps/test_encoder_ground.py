@@ -3,7 +3,9 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from recsys_tasks.errors import LeakFound
 from recsys_tasks.settings import RankerSettings
+from recsys_tasks.steps import encoder_ground, finetune_encoder
 from recsys_tasks.steps.encoder_ground import gate_cut
 from recsys_tasks.steps.ranker_plan import preferred
 from recsys_tasks.training.encoder_data import as_texts
@@ -44,3 +46,22 @@ def test_days_that_the_log_does_not_reach_end_no_training(job):
     events = known(job)
     late = events.filter(pl.col("occurred_at") >= NIGHT.days_before_end(NIGHT.gate_days + 50))
     assert gate_cut(with_days(job, 56, 35), late) == NIGHT.days_before_end(NIGHT.gate_days + 35)
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "told"),
+    [
+        ("named_pairs", lambda rows: rows.with_columns(occurred_at=pl.lit(NIGHT.as_of)), "pair at or after"),
+        (
+            "named_negatives",
+            lambda rows: rows.with_columns(negative_id=pl.col("anchor_id")),
+            "negative that its shopper had touched: ",
+        ),
+    ],
+)
+def test_the_encoders_own_pairs_are_audited_too(tmp_path, monkeypatch, name, made, told):
+    """They are made as of the encoder's cut, so the night's audit has not seen them."""
+    job, right = encoder_job(tmp_path, objective="pairs"), getattr(encoder_ground, name)
+    monkeypatch.setattr(encoder_ground, name, lambda *given: made(right(*given)))
+    with pytest.raises(LeakFound, match=f"the encoder would learn from the future:\n{told}"):
+        finetune_encoder.run(job)
