@@ -11,7 +11,7 @@ share of the batch's texts and all see all vectors, so any number of processes f
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,22 +127,20 @@ def train(
         views = Views(read, settings.augment)
     with advice("tuning the encoder", what_to_lower(settings)):
         with adapters(split, settings.lora):
-            fitted = fit_encoder(
+            losses, similarity = fit_encoder(
                 data, settings, start, split, states, processes, job["seed"], views, care, texts
             )
         tuned = encode_all(split, states, processes.device)
-    space = fitted.space
-    if space is None:
-        fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
-        with advice("training the projection", fewer):
-            space = fit_projection(data, texts, settings, tuned, job["seed"])
+    fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
+    with advice("training the projection", fewer):
+        projection = fit_projection(data, texts, settings, tuned, job["seed"])
     if processes.rank == 0:
         encoder.save(folder / MODEL)
-        space.save(folder / PROJECTION)
-        if fitted.compared_by is not None:
-            fitted.compared_by.save(folder / SIMILARITY)
+        projection.save(folder / PROJECTION)
+        if similarity is not None:
+            similarity.save(folder / SIMILARITY)
         save_file({"tuned": tuned}, folder / VECTORS)
-        write_report(folder, fitted.losses, len(texts), drift(start, tuned))
+        write_report(folder, losses, len(texts), drift(start, tuned))
 
 
 def one_training(folder: Path, processes: Processes) -> str:
@@ -161,18 +159,6 @@ def one_training(folder: Path, processes: Processes) -> str:
     return request
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """
-    The loss of each step, what texts were compared by where that is not the cosine, and the space they were compared
-    in: vectors are used in no other. None after histories, whose map is trained behind the encoder.
-    """
-
-    losses: list[float]
-    compared_by: TextSimilarity | None
-    space: Whitening | None
-
-
 def fit_encoder(
     data: EncoderData,
     settings: EncoderSettings,
@@ -184,9 +170,9 @@ def fit_encoder(
     views: Views | None = None,
     care: Care = UNATTENDED,
     texts: Sequence[str] = (),
-) -> Fitted:
+) -> tuple[list[float], TextSimilarity | None]:
     """
-    Train the upper layers.
+    Train the upper layers: the loss of each step, and what texts were compared by where that is not the cosine.
 
     Half of a step's texts are positives, half are drawn. With ``views`` its texts are what these have drawn.
     """
@@ -200,7 +186,7 @@ def fit_encoder(
 
         return lambda codes: processes.share(codes, own_share)
 
-    # The whitening stays as it is: the encoder learns to be compared behind it.
+    # The whitening stays as it is here; the tuned vectors get one of their own.
     moved = {"lr": settings.learning_rate, "weight_decay": 0.01, "pull": settings.pull_to_start}
     groups = [
         {"params": split.trained(), **moved},
@@ -225,7 +211,7 @@ def fit_encoder(
             seed=seed,
         )
         care = replace(care, batch_of=lambda step: named_texts(texts, history.positives_of(step)))
-        return Fitted(descend(lambda step: history.loss(step, fresh), care), None, None)
+        return descend(lambda step: history.loss(step, fresh), care), None
     pairs = (
         PairSteps(data, settings, projection, bank, seed)
         if views is None
@@ -248,7 +234,7 @@ def fit_encoder(
         advice=care.advice if hasattr(settings.contrast, "temperature") else "Lower encoder.learning_rate",
     )
     losses = descend(lambda step: pairs.loss(step, fresh, slow), care, after_step)
-    return Fitted(losses, pairs.compared_by(), projection.whitening())
+    return losses, pairs.compared_by()
 
 
 def _beside(objective: Objective, settings: EncoderSettings) -> list[dict[str, Any]]:
@@ -265,12 +251,14 @@ def fit_projection(
     data: EncoderData, texts: Sequence[str], settings: EncoderSettings, tuned: Floats, seed: int
 ) -> Whitening:
     """
-    The linear map behind an encoder that learned from histories: its whitening, trained on where it is to be used.
+    The linear map behind the tuned encoder: its whitening, trained on where it is to be used.
 
-    The vectors stand still, so many candidates cost little.
+    The vectors stand still, so many candidates cost little. Only the history objective has a step for it. What pairs or
+    views taught by the cosine is whitened anew as well: behind the whitening that it was learned behind, the encoder
+    gate's questions were answered far worse (docs/quality.md, "What the encoder learns from").
     """
     projection = _projection(data, settings, tuned, "cpu")
-    if settings.projection_steps == 0:
+    if settings.objective != "history" or settings.projection_steps == 0:
         return projection.whitening()
     bank = Bank.of(_tensor(tuned, "cpu"), projection)
     training = HistorySteps(
