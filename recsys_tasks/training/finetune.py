@@ -131,9 +131,12 @@ def train(
                 data, settings, start, split, states, processes, job["seed"], views, care, texts
             )
         tuned = encode_all(split, states, processes.device)
-    fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
-    with advice("training the projection", fewer):
-        projection = fit_projection(data, texts, settings, tuned, job["seed"])
+    if settings.objective == "history":
+        fewer = f"lower encoder.sampled_negatives (now {settings.sampled_negatives}) or encoder.batch_texts"
+        with advice("training the projection", fewer):
+            projection = fit_projection(data, texts, settings, tuned, job["seed"])
+    else:
+        projection = recentred(data, start, tuned)
     if processes.rank == 0:
         encoder.save(folder / MODEL)
         projection.save(folder / PROJECTION)
@@ -186,7 +189,7 @@ def fit_encoder(
 
         return lambda codes: processes.share(codes, own_share)
 
-    # The whitening stays as it is here; the tuned vectors get one of their own.
+    # The whitening stays: the encoder learns to be compared behind it.
     moved = {"lr": settings.learning_rate, "weight_decay": 0.01, "pull": settings.pull_to_start}
     groups = [
         {"params": split.trained(), **moved},
@@ -251,14 +254,12 @@ def fit_projection(
     data: EncoderData, texts: Sequence[str], settings: EncoderSettings, tuned: Floats, seed: int
 ) -> Whitening:
     """
-    The linear map behind the tuned encoder: its whitening, trained on where it is to be used.
+    The linear map behind an encoder that learned from histories: its whitening, trained on where it is to be used.
 
-    The vectors stand still, so many candidates cost little. Only the history objective has a step for it. What pairs or
-    views taught by the cosine is whitened anew as well: behind the whitening that it was learned behind, the encoder
-    gate's questions were answered far worse (docs/quality.md, "What the encoder learns from").
+    The vectors stand still, so many candidates cost little.
     """
     projection = _projection(data, settings, tuned, "cpu")
-    if settings.objective != "history" or settings.projection_steps == 0:
+    if settings.projection_steps == 0:
         return projection.whitening()
     bank = Bank.of(_tensor(tuned, "cpu"), projection)
     training = HistorySteps(
@@ -283,6 +284,18 @@ def fit_projection(
         lambda step: training.loss(step, bank.rows), groups, settings.projection_steps, Processes(), care=care
     )
     return projection.whitening()
+
+
+def recentred(data: EncoderData, start: Floats, tuned: Floats) -> Whitening:
+    """
+    The map behind an encoder that learned from pairs or views: the axes it learned behind, about its own mean.
+
+    Axes of the tuned vectors would damp just what the training made strong. But about the old mean all texts share the
+    way that they went together, and so do all histories: measured far worse (docs/quality.md, "What the encoder learns
+    from").
+    """
+    free = ~data.held_out
+    return Whitening(tuned[free].mean(axis=0), Whitening.fit(start[free]).rotation)
 
 
 def _projection(data: EncoderData, settings: EncoderSettings, vectors: Floats, device: str) -> Projection:
