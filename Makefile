@@ -13,8 +13,8 @@ SHOP ?= $(or $(RECSYS_SHOP),examples/complete_journey/shop.yaml)
 NIGHT ?=
 ARGS ?=
 # All tests run in a few processes, a file in one of them: its fixtures are made once. Files stay in their order, so
-# that the long ones do not come last. Tests wait for processes, servers and disks: two cores have time for three.
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+# that the long ones do not come last.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 export RECSYS_SHOP := $(SHOP)
 # Idle OpenMP threads sleep: they would spin on cores that the other processes need.
