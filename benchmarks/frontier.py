@@ -63,16 +63,18 @@ VARIANTS = (
     *(Variant(f"first {count}", (f"encoder.frozen_layers={count // 2}",), count) for count in (2, 3, 4)),
 )
 CONTRASTS = (
-    *(
-        "info_nce",
-        "nt_xent",
-        "multi_positive",
-        "debiased",
-        "hard_negatives",
-        "sampled_softmax",
-        "corrected_softmax",
-    ),
-    *("cross_batch", "moco", "byol", "triplet", "squared"),
+    "info_nce",
+    "nt_xent",
+    "multi_positive",
+    "debiased",
+    "hard_negatives",
+    "sampled_softmax",
+    "corrected_softmax",
+    "cross_batch",
+    "moco",
+    "byol",
+    "triplet",
+    "squared",
 )
 # What is learned, not how cheaply: only where they are asked for.
 OBJECTIVES = (

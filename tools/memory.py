@@ -22,7 +22,7 @@ class PeakMemory:
 
     def __init__(self, roots: Callable[[], Iterable[psutil.Process]]) -> None:
         self.peak_mb = 0.0
-        self._roots = roots
+        self._roots, self._highest = roots, 0.0
         self._done = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
 
@@ -37,15 +37,18 @@ class PeakMemory:
         self._sampler.join()
 
     def _sample(self) -> None:
-        highest = 0
         while True:
-            processes = tree(self._roots())
-            resident = sum(map(_resident, processes))
-            if resident > highest * NEWS:
-                highest = resident
-                self.peak_mb = max(self.peak_mb, proportional_mb(processes))
+            self.look()
             if self._done.wait(SAMPLE_SECONDS):
                 return
+
+    def look(self) -> None:
+        """One sample."""
+        processes = tree(self._roots())
+        resident = sum(map(_resident, processes))
+        if resident > self._highest * NEWS:
+            self._highest = resident
+            self.peak_mb = max(self.peak_mb, proportional_mb(processes))
 
 
 def tree(roots: Iterable[psutil.Process]) -> set[psutil.Process]:

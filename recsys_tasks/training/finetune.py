@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from safetensors.numpy import load_file, save_file
@@ -295,7 +296,9 @@ def recentred(data: EncoderData, start: Floats, tuned: Floats) -> Whitening:
     from").
     """
     free = ~data.held_out
-    return Whitening(tuned[free].mean(axis=0), Whitening.fit(start[free]).rotation)
+    return Whitening(
+        tuned[free].mean(axis=0, dtype=np.float64).astype(np.float32), Whitening.fit(start[free]).rotation
+    )
 
 
 def _projection(data: EncoderData, settings: EncoderSettings, vectors: Floats, device: str) -> Projection:

@@ -54,6 +54,9 @@ def test_an_objective_of_pairs_that_nothing_would_use_is_refused(shop):
 def test_a_correction_that_pairs_would_not_use_is_refused(shop):
     message = refusal(edited(shop, "top_k: 10", "encoder: {objective: pairs, logq: 0.5}"))
     assert "logq needs objective: history" in message
+
+
+def test_a_mean_of_adapters_is_refused(shop):
     message = refusal(edited(shop, "top_k: 10", "encoder: {lora: {rank: 4}, average_share: 0.5}"))
     assert "average_share with lora" in message
 

@@ -76,11 +76,15 @@ def steps_of(seed=1, weigh=None, **contrast):
     return PairSteps(data, settings, projection, bank, seed), bank
 
 
-def batch_of(steps, bank, step=0):
+def asked_of(steps, encode, slow, step=0):
     found = []
     steps.objective.loss = lambda batch: found.append(batch) or torch.zeros(())
-    steps.loss(step, bank.rows, bank.rows)
+    steps.loss(step, encode, slow)
     return found[0]
+
+
+def batch_of(steps, bank, step=0):
+    return asked_of(steps, bank.rows, bank.rows, step)
 
 
 def test_every_text_of_the_shopper_and_every_equal_text_hides():
@@ -104,13 +108,6 @@ def test_equal_texts_hide_even_where_no_history_holds_them():
     hidden = batch.hidden(np.arange(len(bank.raw))).numpy()
     for pair, texts in enumerate(zip(batch.anchor_texts, batch.positive_texts, strict=True)):
         assert set(np.flatnonzero(hidden[pair])) == set(texts)
-
-
-def asked_of(steps, encode, slow):
-    found = []
-    steps.objective.loss = lambda batch: found.append(batch) or torch.zeros(())
-    steps.loss(0, encode, slow)
-    return found[0]
 
 
 def moved(bank):
