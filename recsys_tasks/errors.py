@@ -12,7 +12,7 @@ Every error this package raises on purpose, grouped by what the operator should 
   + SourceError        -- the shop's database or files did not answer: retry
   + MissingArtefact    -- an earlier step has not run: run it
   + Busy               -- somebody else works on this night: wait
-  + TrainingFailed     -- look at the training log
+  + TrainingFailed     -- a training, or encoding, ended badly: do what it says, look at the task's log
   + PublishRefused     -- the output looks wrong: look before publishing; yesterday's lists stay live
   + StoreUnavailable   -- the serving database did not answer: retry
   + NoSpace            -- the disk is full: free some space, then retry
@@ -78,7 +78,7 @@ class Busy(RecsysError):
 
 
 class TrainingFailed(RecsysError):
-    """The training process ended with an error."""
+    """A training, or a model that was asked, ended with an error."""
 
     exit_code = 7
 

@@ -22,6 +22,7 @@ from recsys_tasks.errors import MissingArtefact
 from recsys_tasks.files import write_whole
 from recsys_tasks.model.arrays import Floats, Positions, Progress
 from recsys_tasks.model.encoder import autocast, best_device, equal_length_batches
+from recsys_tasks.model.full_memory import advice
 from recsys_tasks.model.purchase import LABELS
 
 FACTS = "purchase_classifier.json"
@@ -124,13 +125,14 @@ class PurchaseClassifier:
         The log odds of Purchased for each (history, item), (n,).
 
         Pairs of one length share a batch, so nothing is padded; equal calls give equal numbers. ``progress`` is told
-        (pairs read, pairs in all) after each batch.
+        (pairs read, pairs in all) after each batch. Raises TrainingFailed where memory is full.
         """
         odds = np.zeros(len(texts), dtype=np.float32)
         if not len(texts):
             return odds
         done = 0
-        with self._alone, torch.inference_mode():
+        lower = f"lower classifier.max_tokens (now {self.facts.max_tokens})"
+        with advice("asking the classifier", lower), self._alone, torch.inference_mode():
             tokens = self.tokenise(histories, texts)
             for rows in equal_length_batches(lengths_of(tokens)):
                 logits_B2 = self.logits(tokens, rows)

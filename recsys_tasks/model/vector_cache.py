@@ -19,6 +19,7 @@ import torch
 
 from recsys_tasks.model.arrays import Floats, Progress
 from recsys_tasks.model.encoder import TextEncoder, autocast, best_device, weights_hash
+from recsys_tasks.model.full_memory import advice
 from recsys_tasks.model.pooling import pooling_in
 from recsys_tasks.workspace import code_version, fingerprint_of
 
@@ -95,7 +96,8 @@ def encode_cached(
     """
     The vectors of distinct texts, (n, width), and how many of them had to be encoded.
 
-    The encoder is loaded only where a text is new: that takes seconds, and most nights bring none.
+    The encoder is loaded only where a text is new: that takes seconds, and most nights bring none. Raises
+    TrainingFailed where memory is full.
     """
     vectors, known = cache.lookup(texts)
     missing = [texts[row] for row in np.flatnonzero(~known).tolist()]
@@ -105,7 +107,8 @@ def encode_cached(
     if vectors is None:
         vectors = np.zeros((len(texts), encoder.width), dtype=np.float32)
     if missing:
-        fresh = encoder.encode(missing, progress)
+        with advice("encoding texts", f"lower encoder.max_tokens (now {encoder.max_tokens})"):
+            fresh = encoder.encode(missing, progress)
         cache.add(missing, fresh)
         vectors[~known] = fresh
     return vectors, len(missing)

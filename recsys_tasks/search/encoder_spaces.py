@@ -17,10 +17,12 @@ CONTRASTS = ("info_nce", "nt_xent", "debiased", "hard_negatives", "moco", "byol"
 SEARCHED = {
     "encoder": (
         *("learning_rate", "temperature", "batch_texts", "frozen_layers"),
-        *("objective", "logq", "contrast", "augment"),
+        *("objective", "logq", "popularity_in_logit", "contrast", "augment"),
     ),
     "pairs": ("negatives",),
 }
+# What only histories are learned with, as every other objective has to have it.
+WITHOUT_HISTORIES = {"logq": 1.0, "popularity_in_logit": False}
 KINDS = tuple(NegativeShares.model_fields)
 
 
@@ -50,7 +52,12 @@ class AugmentSpace(EncoderSpace):
 
     def choice(self, trial: BaseTrial) -> Choice:
         policy = TEXTS.asked(trial)
-        update = {"objective": "views", "logq": 1.0, "contrast": self._contrast(), "augment": policy}
+        update = {
+            "objective": "views",
+            **WITHOUT_HISTORIES,
+            "contrast": self._contrast(),
+            "augment": policy,
+        }
         return Choice(changed(self.encoder, update), self.pairs)
 
     def start(self) -> dict[str, Any]:
@@ -120,7 +127,7 @@ class TrainingSpace(EncoderSpace):
         objective, _, contrast = told.partition(" ")
         return {
             "objective": objective,
-            "logq": 1.0,
+            **WITHOUT_HISTORIES,
             "augment": {"sub_policies": TextPolicy().sub_policies},
             "contrast": {"objective": contrast or "info_nce"},
         }

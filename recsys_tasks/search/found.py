@@ -27,8 +27,8 @@ def write_found(folder: Path, study: optuna.Study, space: Space[C]) -> dict[str,
     """
     winner, tried = best(study), judged(study)
     table(tried).write_csv(folder / TRIALS)
-    mattered = importances(study)
-    draw(folder / PICTURE, [trial.value for trial in tried], mattered, space.axis)
+    mattered, where_asked = importances(study), importances_where_asked(study)
+    draw(folder / PICTURE, [trial.value for trial in tried], mattered, space.axis, where_asked)
     facts: dict[str, Any] = {"trials": len(tried), "failed": len(tried) - len(_scored(tried))}
     if winner is None:
         return facts | {"best": None}
@@ -38,6 +38,7 @@ def write_found(folder: Path, study: optuna.Study, space: Space[C]) -> dict[str,
     return facts | {
         "best": {"trial": winner.number, "value": winner.value, "start": first, **_figures(winner)},
         "mattered": mattered,
+        "mattered_where_asked": where_asked,
         "file": str(folder / BEST),
     }
 
@@ -61,14 +62,36 @@ def importances(study: optuna.Study) -> dict[str, float]:
     """
     The share of the values' variance that each setting explains (fANOVA, Hutter et al. 2014), adding up to 1.
 
-    Of the settings that every trial had: the negatives' shares are not among them. Optuna's default, PED-ANOVA, looks
-    at the best tenth only, which of twenty trials is two: on known functions it often named the wrong setting.
+    Of the settings that every trial had. Optuna's default, PED-ANOVA, looks at the best tenth only, which of twenty
+    trials is two: on known functions it often named the wrong setting.
     """
     scored = _scored(judged(study))
-    if len(scored) < ENOUGH or len({trial.value for trial in scored}) < 2:
+    return _explained(study, scored, _in_all(scored))
+
+
+def importances_where_asked(study: optuna.Study) -> dict[str, float]:
+    """
+    The same of the settings that only some trials had, as the negatives' shares: what they explain among those trials,
+    where all other settings explain the rest.
+    """
+    scored = _scored(judged(study))
+    common = _in_all(scored)
+    some = {name for trial in scored for name in trial.params} - common
+    had = [trial for trial in scored if some and some <= trial.params.keys()]
+    found = _explained(study, had, common | some)
+    return {name: share for name, share in found.items() if name in some}
+
+
+def _in_all(trials: list[FrozenTrial]) -> set[str]:
+    return set.intersection(*(set(trial.params) for trial in trials)) if trials else set()
+
+
+def _explained(study: optuna.Study, trials: list[FrozenTrial], names: set[str]) -> dict[str, float]:
+    """Of these settings, among ``trials``: all that have them and a value."""
+    if len(trials) < ENOUGH or len({trial.value for trial in trials}) < 2:
         return {}
     forest = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    found = optuna.importance.get_param_importances(study, evaluator=forest)
+    found = optuna.importance.get_param_importances(study, evaluator=forest, params=sorted(names))
     return {name: round(float(value), 4) for name, value in found.items()}
 
 

@@ -10,16 +10,25 @@ from matplotlib.ticker import MaxNLocator
 
 SHOWN = 12
 INCHES = (10.0, 4.2)
-DOTS, BEST, BARS = "#7a8ba3", "#c0392b", "#2f6f9f"
+DOTS, BEST, BARS, SOME_BARS = "#7a8ba3", "#c0392b", "#2f6f9f", "#b9922f"
 
 
-def draw(file: Path, values: list[float | None], mattered: dict[str, float], axis: str) -> None:
-    """``values`` of the trials in order, none where training failed, and what they are; ``mattered`` may be empty."""
+def draw(
+    file: Path,
+    values: list[float | None],
+    mattered: dict[str, float],
+    axis: str,
+    where_asked: dict[str, float] | None = None,
+) -> None:
+    """
+    ``values`` of the trials in order, none where training failed, and what they are; ``mattered`` may be empty, and
+    ``where_asked`` is the same of settings that only some trials had, among these.
+    """
     figure = Figure(figsize=INCHES, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _draw_trials(left, values, axis)
-    _draw_mattered(right, mattered)
+    _draw_mattered(right, mattered, where_asked or {})
     figure.savefig(file, dpi=120)
 
 
@@ -38,12 +47,20 @@ def _draw_trials(axes: Axes, values: list[float | None], axis: str) -> None:
     axes.legend(loc="best", frameon=False)
 
 
-def _draw_mattered(axes: Axes, mattered: dict[str, float]) -> None:
+def _draw_mattered(axes: Axes, mattered: dict[str, float], where_asked: dict[str, float]) -> None:
     axes.set(title="What mattered", xlabel="share of the variance explained")
     if not mattered:
         axes.text(0.5, 0.5, "too few trials to tell", ha="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
         return
-    names = sorted(mattered, key=lambda name: (-mattered[name], name))[:SHOWN][::-1]
-    axes.barh(names, [mattered[name] for name in names], color=BARS)
+    both = {**mattered, **where_asked}
+    names = sorted(both, key=lambda name: (-both[name], name))[:SHOWN][::-1]
+    for shares, colour, label in (
+        (mattered, BARS, "of all trials"),
+        (where_asked, SOME_BARS, "of the trials that had it"),
+    ):
+        # A bar of no length where it is the other kind's, so that all stand in one order.
+        axes.barh(names, [shares.get(name, 0.0) for name in names], color=colour, label=label)
+    if where_asked:
+        axes.legend(loc="lower right", frameon=False)
     axes.set_xlim(left=0.0)

@@ -44,7 +44,7 @@ class EncoderSettings(Section):
     logq: Share = 1.0
     """Strength of the correction for drawing popular texts more often (``objective: history`` only); 0: none."""
     sampled_negatives: PositiveInt = 4096
-    """Texts drawn as candidates of each of those steps; in the encoder's own, half of the batch is drawn."""
+    """Texts drawn as candidates of each step of that map; in the encoder's own, half of the batch is drawn."""
     frozen_layers: int = Field(default=3, ge=0)
     """Layers whose weights stay as they are; their activations are computed once."""
     adapt: AdaptSettings | None = None
@@ -104,4 +104,6 @@ class EncoderSettings(Section):
                 "logq needs objective: history; of pairs, contrast.objective sampled_softmax and corrected_softmax "
                 "have a strength of their own"
             )
+        if self.objective != "history" and self.popularity_in_logit:
+            raise ValueError("popularity_in_logit needs objective: history; take it out")
         return self

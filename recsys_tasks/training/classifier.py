@@ -20,11 +20,11 @@ from torch.nn import functional
 
 from recsys_tasks.model.arrays import Positions
 from recsys_tasks.model.classifier import ClassifierFacts, PurchaseClassifier, Tokens, lengths_of
+from recsys_tasks.model.full_memory import advice
 from recsys_tasks.model.purchase import LABELS
 from recsys_tasks.settings import ClassifierSettings
 from recsys_tasks.training.batch_names import named_rows
 from recsys_tasks.training.classifier_job import MODEL, ClassifierJob, ClassifierReport
-from recsys_tasks.training.memory import advice
 from recsys_tasks.training.minimise import Care, minimise
 from recsys_tasks.training.processes import Processes
 from recsys_tasks.training.worker import work

@@ -25,6 +25,7 @@ from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model.arrays import Floats, Positions
 from recsys_tasks.model.augment.texts import token_texts
 from recsys_tasks.model.encoder import TextEncoder
+from recsys_tasks.model.full_memory import advice
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.similarity import TextSimilarity
 from recsys_tasks.model.whiten import Whitening
@@ -54,7 +55,7 @@ from recsys_tasks.training.job_folder import (
 )
 from recsys_tasks.training.layers import SplitEncoder, States
 from recsys_tasks.training.lora import adapters
-from recsys_tasks.training.memory import advice, what_adaptation_lowers, what_to_lower
+from recsys_tasks.training.memory import what_adaptation_lowers, what_to_lower
 from recsys_tasks.training.minimise import UNATTENDED, Care, minimise
 from recsys_tasks.training.objectives.momentum import follow
 from recsys_tasks.training.objectives.objective import Objective

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.arrays import Positions, Progress
+from recsys_tasks.model.full_memory import is_out_of_memory
 from recsys_tasks.model.pooling import Pooling, pooled, pooling_of
-from recsys_tasks.training.memory import is_out_of_memory
 from recsys_tasks.training.packed import Family, equal_lengths, family_of
 
 # Token states that are kept: 700 MB; a catalogue with more computes them again for each batch.

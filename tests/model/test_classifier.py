@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2Config, GPT2Model
 
-from recsys_tasks.errors import MissingArtefact
+from recsys_tasks.errors import MissingArtefact, TrainingFailed
 from recsys_tasks.model.classifier import FACTS, ClassifierFacts, PurchaseClassifier, lengths_of
 from tests.tiny_encoder import tiny_encoder
 
@@ -74,6 +74,16 @@ def test_threads_ask_one_after_the_other(classifier):
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: classifier.log_odds(HISTORIES, TEXTS), range(16)))
     assert all(np.array_equal(answer, expected) for answer in answers)
+
+
+def test_a_full_memory_names_the_setting(classifier, monkeypatch):
+    def full(tokens, rows):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(classifier, "logits", full)
+    told = rf"asking the classifier: lower classifier\.max_tokens \(now {classifier.facts.max_tokens}\)"
+    with pytest.raises(TrainingFailed, match=told):
+        classifier.log_odds(["red tent"], ["blue kettle"])
 
 
 def test_a_decoder_without_a_padding_token_classifies_too(classifier, tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.model import vector_cache
 from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.vector_cache import VectorCache, encode_cached
@@ -56,6 +57,19 @@ def test_other_code_or_another_number_type_has_a_cache_of_its_own(folder, tmp_pa
 
 def test_a_cpu_computes_in_single_precision():
     assert vector_cache.number_type("cpu") == "cpu-float32"
+
+
+def test_a_full_memory_names_the_setting_and_leaves_the_cache_as_it_was(
+    encoder, folder, tmp_path, monkeypatch
+):
+    def full(texts, progress):
+        raise MemoryError
+
+    monkeypatch.setattr(encoder, "encode", full)
+    cache = VectorCache.of(tmp_path, folder, 32)
+    with pytest.raises(TrainingFailed, match=r"encoding texts: lower encoder\.max_tokens \(now 32\)"):
+        encode_cached(lambda: encoder, cache, ["red tent"])
+    assert not cache.lookup(["red tent"])[1].any()
 
 
 def test_what_is_known_stays_as_it_was(folder, tmp_path):

@@ -117,12 +117,16 @@ def test_an_objective_that_is_left_takes_its_own_settings_along():
     for choice in choices(training(corrected)):
         assert (choice.encoder.logq == 0.5) is (choice.encoder.objective == "history")
     assert {choice.encoder.logq for choice in choices(augment(corrected), 3)} == {1.0}
+    explained = EncoderSettings(popularity_in_logit=True)
+    for choice in [*choices(training(explained)), *choices(augment(explained), 3)]:
+        assert choice.encoder.popularity_in_logit is (choice.encoder.objective == "history")
 
 
 def test_what_was_found_means_the_same_over_any_shop():
     space = training(EncoderSettings(logq=0.5))
     for choice in choices(space):
-        asked = {**EncoderSettings(logq=0.3).model_dump(), **space.as_file(choice)["encoder"]}
+        other = EncoderSettings(logq=0.3, popularity_in_logit=True)
+        asked = {**other.model_dump(), **space.as_file(choice)["encoder"]}
         assert EncoderSettings(**asked) == choice.encoder
 
 

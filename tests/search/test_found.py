@@ -7,8 +7,15 @@ from optuna.trial import FixedTrial
 
 from recsys_tasks.errors import TrainingFailed
 from recsys_tasks.search import found
-from recsys_tasks.search.encoder_spaces import SEARCHED, AugmentSpace, TrainingSpace
-from recsys_tasks.search.found import BEST, PICTURE, TRIALS, importances, write_found
+from recsys_tasks.search.encoder_spaces import KINDS, SEARCHED, AugmentSpace, TrainingSpace
+from recsys_tasks.search.found import (
+    BEST,
+    PICTURE,
+    TRIALS,
+    importances,
+    importances_where_asked,
+    write_found,
+)
 from recsys_tasks.search.history_space import HistorySpace
 from recsys_tasks.search.picture import draw
 from recsys_tasks.search.study import Score, carry_on
@@ -115,7 +122,7 @@ OVER = {
 @pytest.mark.parametrize("what", OVER)
 def test_the_head_and_the_picture_say_what_values_are_a_gain_over(tmp_path, what, monkeypatch):
     drawn = []
-    monkeypatch.setattr(found, "draw", lambda *handed: drawn.append(handed[-1]))
+    monkeypatch.setattr(found, "draw", lambda *handed: drawn.append(handed[3]))
     space, over, in_short = OVER[what]
     write_found(tmp_path, searched(space, lambda _: 0.25, trials=2), space)
     head = (tmp_path / BEST).read_text().splitlines()[0]
@@ -146,6 +153,28 @@ def test_what_decides_the_value_matters_most(tmp_path):
     assert sum(mattered.values()) == pytest.approx(1.0, abs=0.01)
 
 
+def test_a_kind_of_negatives_that_decides_matters_among_the_trials_that_had_it(tmp_path):
+    space = TrainingSpace(SHOP, PairSettings(), layers=6)
+    shop = PairSettings()
+
+    def by_popular(choice):
+        return 0.0 if choice.pairs == shop else choice.pairs.negatives.popular
+
+    study = searched(space, by_popular, 60)
+    told = importances_where_asked(study)
+    assert set(told) == {f"negatives {kind}" for kind in KINDS}
+    assert max(told, key=told.get) == "negatives popular"
+    assert not set(told) & set(importances(study))
+    facts = write_found(tmp_path, study, space)
+    assert facts["mattered_where_asked"] == told
+
+
+def test_where_every_trial_had_everything_nothing_is_told_of_some(tmp_path):
+    space = AugmentSpace(SHOP, PairSettings(), layers=6)
+    study = searched(space, lambda choice: choice.encoder.augment.sub_policies[0][0].strength)
+    assert importances_where_asked(study) == {}
+
+
 def test_few_trials_say_nothing_about_what_mattered(tmp_path):
     space = TrainingSpace(SHOP, PairSettings(), layers=6)
     study = searched(space, by_rate, trials=found.ENOUGH - 1)
@@ -170,6 +199,13 @@ def test_the_picture_is_one(tmp_path, mattered):
     pixels = matplotlib.image.imread(tmp_path / PICTURE)
     assert pixels.shape[:2] == (504, 1200)
     assert len({tuple(pixel) for pixel in pixels.reshape(-1, 4)[::7]}) > 20
+
+
+def test_the_picture_tells_what_only_some_trials_had(tmp_path):
+    files = [tmp_path / "without.png", tmp_path / "with.png"]
+    for file, some in zip(files, [{}, {"negatives hard": 0.9}], strict=True):
+        draw(file, [0.01, 0.02], {"learning_rate": 0.7}, "gain", some)
+    assert files[0].read_bytes() != files[1].read_bytes()
 
 
 def test_the_picture_names_its_values(tmp_path):

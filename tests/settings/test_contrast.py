@@ -56,6 +56,11 @@ def test_a_correction_that_pairs_would_not_use_is_refused(shop):
     assert "logq needs objective: history" in message
 
 
+def test_popularity_that_pairs_would_not_use_is_refused(shop):
+    message = refusal(edited(shop, "top_k: 10", "encoder: {objective: pairs, popularity_in_logit: true}"))
+    assert "popularity_in_logit needs objective: history" in message
+
+
 def test_a_mean_of_adapters_is_refused(shop):
     message = refusal(edited(shop, "top_k: 10", "encoder: {lora: {rank: 4}, average_share: 0.5}"))
     assert "average_share with lora" in message
