@@ -81,6 +81,7 @@ ROOMS = (
     "training/pair_steps",
     "training/processes",
     "training/projection",
+    "training/projection_fit",
     "training/replay",
     "training/view_steps",
     "training/views",

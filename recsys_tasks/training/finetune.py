@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 from safetensors.numpy import load_file, save_file
@@ -28,7 +27,6 @@ from recsys_tasks.model.encoder import TextEncoder
 from recsys_tasks.model.full_memory import advice
 from recsys_tasks.model.progress import progress_lines
 from recsys_tasks.model.similarity import TextSimilarity
-from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.training.adaptation import adapted
 from recsys_tasks.training.averaging import minimise_averaged
@@ -56,20 +54,24 @@ from recsys_tasks.training.job_folder import (
 from recsys_tasks.training.layers import SplitEncoder, States
 from recsys_tasks.training.lora import adapters
 from recsys_tasks.training.memory import what_adaptation_lowers, what_to_lower
-from recsys_tasks.training.minimise import UNATTENDED, Care, minimise
+from recsys_tasks.training.minimise import UNATTENDED, Care
 from recsys_tasks.training.objectives.momentum import follow
 from recsys_tasks.training.objectives.objective import Objective
 from recsys_tasks.training.pair_steps import PairSteps
 from recsys_tasks.training.processes import Processes
-from recsys_tasks.training.projection import Bank, Projection
+from recsys_tasks.training.projection import Bank
+from recsys_tasks.training.projection_fit import (
+    SCALAR_LEARNING_RATE,
+    fit_projection,
+    projection_of,
+    recentred,
+)
 from recsys_tasks.training.tracker_runs import Run
 from recsys_tasks.training.view_steps import ViewSteps
 from recsys_tasks.training.views import Views
 from recsys_tasks.training.worker import work
 
 log = logging.getLogger("finetune")
-
-SCALAR_LEARNING_RATE = 1e-2
 
 
 def main(folder: Path) -> None:
@@ -181,8 +183,8 @@ def fit_encoder(
 
     Half of a step's texts are positives, half are drawn. With ``views`` its texts are what these have drawn.
     """
-    projection = _projection(data, settings, start, processes.device)
-    bank = Bank.of(_tensor(start, processes.device), projection)
+    projection = projection_of(data, settings, start, processes.device)
+    bank = Bank.of(torch.from_numpy(start).to(processes.device), projection)
 
     def encoder(of: SplitEncoder) -> Encode:
         def own_share(own: Positions) -> Tensor:
@@ -250,66 +252,6 @@ def _beside(objective: Objective, settings: EncoderSettings) -> list[dict[str, A
     return [
         {"params": parameters, "lr": rate, "weight_decay": 0.0} for parameters, rate in rates if parameters
     ]
-
-
-def fit_projection(
-    data: EncoderData, texts: Sequence[str], settings: EncoderSettings, tuned: Floats, seed: int
-) -> Whitening:
-    """
-    The linear map behind an encoder that learned from histories: its whitening, trained on where it is to be used.
-
-    The vectors stand still, so many candidates cost little.
-    """
-    projection = _projection(data, settings, tuned, "cpu")
-    if settings.projection_steps == 0:
-        return projection.whitening()
-    bank = Bank.of(_tensor(tuned, "cpu"), projection)
-    training = HistorySteps(
-        data,
-        settings,
-        projection,
-        bank,
-        positives=settings.batch_texts,
-        sampled=settings.sampled_negatives,
-        seed=seed + 1,
-    )
-    log.info("%d steps of the projection", settings.projection_steps)
-    groups = [
-        {"params": [projection.rotation], "lr": settings.projection_learning_rate, "weight_decay": 0.0},
-        {"params": projection.scalars(), "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
-    ]
-    care = Care(
-        batch_of=lambda step: named_texts(texts, training.positives_of(step)),
-        advice="Lower encoder.projection_learning_rate, or raise encoder.temperature",
-    )
-    minimise(
-        lambda step: training.loss(step, bank.rows), groups, settings.projection_steps, Processes(), care=care
-    )
-    return projection.whitening()
-
-
-def recentred(data: EncoderData, start: Floats, tuned: Floats) -> Whitening:
-    """
-    The map behind an encoder that learned from pairs or views: the axes it learned behind, about its own mean.
-
-    Axes of the tuned vectors would damp just what the training made strong. But about the old mean all texts share the
-    way that they went together, and so do all histories: measured far worse (docs/quality.md, "What the encoder learns
-    from").
-    """
-    free = ~data.held_out
-    return Whitening(
-        tuned[free].mean(axis=0, dtype=np.float64).astype(np.float32), Whitening.fit(start[free]).rotation
-    )
-
-
-def _projection(data: EncoderData, settings: EncoderSettings, vectors: Floats, device: str) -> Projection:
-    """The whitening of the texts that may be learned from."""
-    whitening = Whitening.fit(vectors[~data.held_out])
-    return Projection(whitening, settings.temperature, data.popularity.shape[2]).to(device)
-
-
-def _tensor(vectors: Floats, device: str) -> Tensor:
-    return torch.from_numpy(vectors).to(device)
 
 
 if __name__ == "__main__":
