@@ -12,7 +12,6 @@ from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import POPULARITY_DAYS, encoder_data, held_out, known_texts
 from recsys_tasks.training.encoder_steps import HistorySteps
 from recsys_tasks.training.encoding import encode, encode_all
-from recsys_tasks.training.launch import launch
 from recsys_tasks.training.layers import SplitEncoder, States
 from recsys_tasks.training.lora import adapt
 from recsys_tasks.training.pair_steps import PairSteps
@@ -22,6 +21,7 @@ from tests.training import text_shop
 from tests.training.test_finetune import job
 from tests.training.test_pair_steps import OBJECTIVES
 from tests.training.text_shop import CUT, WEIGHTS
+from tests.training.trained import trained
 
 CHUNK = 3
 
@@ -121,6 +121,6 @@ def test_two_processes_in_chunks_follow_the_same_loss_as_one_without(tmp_path, b
     reports = []
     for processes, chunk in ((1, None), (2, 3)):
         folder, _ = job(tmp_path / str(processes), base, steps=5, chunk_texts=chunk)
-        launch(finetune.__name__, folder, processes)
+        trained(finetune, folder, processes)
         reports.append(job_folder.read_report(folder))
     assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)

@@ -10,13 +10,13 @@ from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.settings.backbone import AdaptSettings
 from recsys_tasks.training import adaptation, finetune, job_folder
 from recsys_tasks.training.adaptation import adapt, adapted, read_adaptation
-from recsys_tasks.training.launch import launch
 from recsys_tasks.training.masked_tokens import MaskedTokens, Vocabulary, head_of, hide
 from recsys_tasks.training.processes import Processes
 from tests.tiny_decoder import tiny_decoder
 from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
 from tests.training.test_finetune import job
+from tests.training.trained import trained
 
 TEXTS = text_shop.catalogue()["text"].to_list()
 HELD = np.arange(len(TEXTS)) % 5 == 0
@@ -206,7 +206,7 @@ def test_two_processes_adapt_as_one_does(base, tmp_path):
     reports = []
     for processes in (1, 2):
         folder, _ = job(tmp_path / str(processes), base, steps=2, adapt={**QUICK.model_dump(), "steps": 5})
-        launch(finetune.__name__, folder, processes)
+        trained(finetune, folder, processes)
         reports.append(read_adaptation(folder))
     assert reports[0].loss_after == pytest.approx(reports[1].loss_after, rel=1e-3)
     assert replace(reports[0], loss_after=None) == replace(reports[1], loss_after=None)

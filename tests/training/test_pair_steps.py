@@ -13,7 +13,6 @@ from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.settings.contrast import ContrastSettings
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import POPULARITY_DAYS, encoder_data, held_out, known_texts
-from recsys_tasks.training.launch import launch
 from recsys_tasks.training.objectives.momentum import Moco
 from recsys_tasks.training.pair_steps import PairSteps
 from recsys_tasks.training.projection import Bank, Projection
@@ -21,6 +20,7 @@ from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
 from tests.training.test_finetune import job
 from tests.training.text_shop import CUT, WEIGHTS
+from tests.training.trained import trained
 
 OBJECTIVES = [get_args(choice)[0]().objective for choice in get_args(get_args(ContrastSettings)[0])]
 WIDTH = 8
@@ -277,7 +277,7 @@ def test_two_processes_follow_the_same_loss_as_one(tmp_path, base, contrast):
     reports = []
     for processes in (1, 2):
         folder, _ = job(tmp_path / str(processes), base, steps=20, objective="pairs", contrast=contrast)
-        launch(finetune.__name__, folder, processes)
+        trained(finetune, folder, processes)
         reports.append(job_folder.read_report(folder))
     assert reports[0].loss_first == pytest.approx(reports[1].loss_first, rel=1e-3)
     assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)

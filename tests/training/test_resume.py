@@ -1,11 +1,9 @@
 """A training that was killed goes on from its newest checkpoint and ends where an unbroken one ends, bit for bit."""
 
 import logging
+import multiprocessing
 import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -101,22 +99,32 @@ def written(kept):
     return sorted(kept.glob("*/step-*"), key=lambda file: file.name)
 
 
-def killed(folder, step):
-    """Run the training in a process of its own that dies by SIGKILL in the middle of the step."""
+@pytest.fixture(scope="module")
+def forks():
+    """Processes of their own that need not load everything anew."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([dying.__name__, "accelerate", "transformers.models.bert.modeling_bert"])
+    return context
+
+
+def killed(forks, folder, step):
+    """Run the training in a process of its own that dies by SIGKILL in the middle of the step; its exit code."""
     (folder / DIES_AT).write_text(str(step))
-    command = [sys.executable, "-m", dying.__name__, str(folder)]
-    return subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode
+    process = forks.Process(target=dying.main, args=(folder,))
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("training", TRAININGS)
 def test_a_killed_process_is_followed_by_one_that_ends_as_if_nothing_had_happened(
-    tmp_path, base, training, caplog
+    tmp_path, base, training, caplog, forks
 ):
     unbroken, _ = prepared(tmp_path, base, "unbroken", **TRAININGS[training])
     finetune.main(unbroken)
     folder, kept = prepared(tmp_path, base, "killed", **TRAININGS[training])
-    assert killed(folder, 7) == -signal.SIGKILL
+    assert killed(forks, folder, 7) == -signal.SIGKILL
     assert [file.name for file in written(kept)] == [
         "step-000000003.safetensors",
         "step-000000006.safetensors",

@@ -13,7 +13,6 @@ from recsys_tasks.settings import EncoderSettings
 from recsys_tasks.settings.augment import TextPolicy
 from recsys_tasks.training import finetune, job_folder
 from recsys_tasks.training.encoder_data import POPULARITY_DAYS, encoder_data, held_out, known_texts
-from recsys_tasks.training.launch import launch
 from recsys_tasks.training.projection import Bank, Projection
 from recsys_tasks.training.view_steps import ViewSteps
 from recsys_tasks.training.views import Views
@@ -21,6 +20,7 @@ from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
 from tests.training.test_finetune import job
 from tests.training.text_shop import CUT, WEIGHTS
+from tests.training.trained import trained
 
 WIDTH = 8
 DROPOUT = TextPolicy(sub_policies=[[{"operation": "token_dropout", "strength": 0.5}]])
@@ -166,6 +166,6 @@ def test_two_processes_follow_the_same_loss_as_one(tmp_path, base):
         folder, _ = job(
             tmp_path / str(processes), base, steps=6, objective="views", contrast={"objective": "moco"}
         )
-        launch(finetune.__name__, folder, processes)
+        trained(finetune, folder, processes)
         reports.append(job_folder.read_report(folder))
     assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-3)
