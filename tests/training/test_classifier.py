@@ -19,10 +19,10 @@ from recsys_tasks.settings import ClassifierSettings
 from recsys_tasks.training import classifier
 from recsys_tasks.training.classifier import BUCKET, bucketed, class_weights
 from recsys_tasks.training.classifier_job import MODEL, ClassifierJob, ClassifierReport
+from recsys_tasks.training.launch import launch
 from recsys_tasks.training.processes import Processes
 from tests.tiny_encoder import tiny_encoder
 from tests.training.text_shop import THINGS, WORDS
-from tests.training.trained import trained
 
 # What everybody purchases, whoever they are.
 WANTED = THINGS[:3]
@@ -198,7 +198,7 @@ def test_two_processes_follow_the_same_loss_as_one(tmp_path, base):
     reports = []
     for processes in (1, 2):
         folder = job(tmp_path / str(processes), base, steps=12)
-        trained(classifier, folder, processes)
+        launch(classifier.__name__, folder, processes)
         reports.append(ClassifierReport.read(folder))
     one, two = reports
     assert two.loss_first == pytest.approx(one.loss_first, abs=1e-4)

@@ -7,11 +7,11 @@ from recsys_tasks.model.encoder import TextEncoder, weights_hash
 from recsys_tasks.model.whiten import Whitening
 from recsys_tasks.training import encoding, finetune, job_folder, minimise
 from recsys_tasks.training.encoder_data import held_out
+from recsys_tasks.training.launch import launch
 from tests.tiny_decoder import tiny_decoder
 from tests.tiny_encoder import tiny_encoder
 from tests.training import text_shop
 from tests.training.encoder_job import job
-from tests.training.trained import trained
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,6 @@ def test_two_processes_follow_the_same_loss_as_one(tmp_path, base):
     losses = []
     for processes in (1, 2):
         folder, _ = job(tmp_path / str(processes), base, steps=5)
-        trained(finetune, folder, processes)
+        launch(finetune.__name__, folder, processes)
         losses.append(job_folder.read_losses(folder))
     np.testing.assert_allclose(losses[1], losses[0], rtol=2e-5)

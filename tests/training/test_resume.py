@@ -1,7 +1,6 @@
 """A training that was killed goes on from its newest checkpoint and ends where an unbroken one ends, bit for bit."""
 
 import logging
-import multiprocessing
 import shutil
 import signal
 
@@ -18,6 +17,7 @@ from tests.tiny_encoder import tiny_encoder
 from tests.training import dying, text_shop
 from tests.training.dying import DIES_AT
 from tests.training.encoder_job import job
+from tests.training.trained import forks
 
 TRAININGS = {
     "history": {"objective": "history"},
@@ -99,18 +99,10 @@ def written(kept):
     return sorted(kept.glob("*/step-*"), key=lambda file: file.name)
 
 
-@pytest.fixture(scope="module")
-def forks():
-    """Processes of their own that need not load everything anew."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([dying.__name__, "accelerate", "transformers.models.bert.modeling_bert"])
-    return context
-
-
-def killed(forks, folder, step):
+def killed(folder, step):
     """Run the training in a process of its own that dies by SIGKILL in the middle of the step; its exit code."""
     (folder / DIES_AT).write_text(str(step))
-    process = forks.Process(target=dying.main, args=(folder,))
+    process = forks().Process(target=dying.main, args=(folder,))
     process.start()
     process.join()
     return process.exitcode
@@ -119,12 +111,12 @@ def killed(forks, folder, step):
 @pytest.mark.slow
 @pytest.mark.parametrize("training", TRAININGS)
 def test_a_killed_process_is_followed_by_one_that_ends_as_if_nothing_had_happened(
-    tmp_path, base, training, caplog, forks
+    tmp_path, base, training, caplog
 ):
     unbroken, _ = prepared(tmp_path, base, "unbroken", **TRAININGS[training])
     finetune.main(unbroken)
     folder, kept = prepared(tmp_path, base, "killed", **TRAININGS[training])
-    assert killed(forks, folder, 7) == -signal.SIGKILL
+    assert killed(folder, 7) == -signal.SIGKILL
     assert [file.name for file in written(kept)] == [
         "step-000000003.safetensors",
         "step-000000006.safetensors",
