@@ -126,7 +126,10 @@ def head_of(folder: Path, model: Any) -> tuple[nn.Module, bool]:
     A head that is not there is drawn from torch's generator. Raises SettingsError for a model that has none.
     """
     from transformers import AutoModelForMaskedLM
+    from transformers.utils import logging as transformers_logging
 
+    # It warns of the pooling layer that is left out, and of a head that is new: so it must be, and is told in a line.
+    transformers_logging.set_verbosity_error()
     try:
         whole, told = AutoModelForMaskedLM.from_pretrained(
             folder, local_files_only=True, dtype=torch.float32, output_loading_info=True

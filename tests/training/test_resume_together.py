@@ -12,6 +12,7 @@ from recsys_tasks.training.launch import launch
 from recsys_tasks.training.processes import Processes
 from tests.training import seeing
 from tests.training.seeing import STEPS, descend, result_of, seen_by
+from tests.training.trained import trained
 
 DAMAGED = "process 1 of 2 (from 0) cannot read the checkpoint behind step 6"
 
@@ -104,7 +105,7 @@ def test_a_process_never_goes_on_from_another_training_s_checkpoint(tmp_path, ke
 def test_two_processes_end_alike_where_one_sees_a_newer_file(tmp_path, kept, unbroken, first, second):
     for rank, behind in enumerate((first, second)):
         show(kept, seen_by(tmp_path, rank), behind)
-    launch(seeing.__name__, tmp_path, 2)
+    trained(seeing, tmp_path, 2)
     expected = {"steps": list(range(max(first, default=0), STEPS)), "weight": unbroken}
     assert [json.loads(result_of(tmp_path, rank).read_text()) for rank in (0, 1)] == [expected] * 2
 
