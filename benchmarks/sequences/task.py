@@ -67,11 +67,12 @@ def read_task(sequences: pl.DataFrame, items: pl.DataFrame) -> Task:
     """
     ``items`` has item_id and text (see ``item_texts``); ids of the sequences become text.
 
-    Raises SchemaMismatch where columns are missing, DataError where a split is unknown, EmptyPartition where nothing
-    is left to score.
+    Raises SchemaMismatch where columns are missing, DataError where a split is unknown or a list has no shopper,
+    EmptyPartition where nothing is left to score.
     """
     columns = set(sequences.columns)
     if columns >= set(LISTS):
+        _nobody_missing(sequences)
         lists = pl.Series("ids", _ids(sequences["item_ids"]))
         users = _text(sequences["user_id"])
         return _of_lists(users, lists, items)
@@ -81,6 +82,16 @@ def read_task(sequences: pl.DataFrame, items: pl.DataFrame) -> Task:
         f"the sequences file has {', '.join(sequences.columns) or 'no column'}; "
         f"give {', '.join(LISTS)} or {', '.join(ROWS)}"
     )
+
+
+def _nobody_missing(sequences: pl.DataFrame) -> None:
+    missing = sequences["user_id"].null_count()
+    if missing:
+        row = int(sequences["user_id"].is_null().arg_max() or 0)
+        raise DataError(
+            f"the sequences file has {missing} rows without user_id, the first of them row {row}: "
+            "give each list a shopper"
+        )
 
 
 def _of_lists(users: pl.Series, lists: pl.Series, items: pl.DataFrame) -> Task:

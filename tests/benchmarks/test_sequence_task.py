@@ -102,11 +102,16 @@ def test_a_long_field_does_not_push_out_the_next():
         (pl.DataFrame({"user": [1]}), SchemaMismatch, "has user; give user_id, item_ids or split, row"),
         (pl.DataFrame({"user_id": [1], "item_ids": ["1 2 3"]}), SchemaMismatch, "item_ids must hold lists"),
         (listed([1, 2]), EmptyPartition, "no shopper has 3 or more items"),
+        (
+            pl.DataFrame({"user_id": ["ann", None, None], "item_ids": [[1, 2, 3]] * 3}),
+            DataError,
+            "2 rows without user_id, the first of them row 1",
+        ),
         (split_rows(("holdout", 0, "ann", [1], 2)), DataError, "split 'holdout'; known: train, valid, test"),
         (split_rows(("test", 0, "ann", [1], 2)), EmptyPartition, "choosing needs rows of split valid"),
         (split_rows(("valid", 0, "ann", [1], 2)), EmptyPartition, "no row of split test"),
     ],
-    ids=["no form", "no lists", "short", "split", "no valid", "no test"],
+    ids=["no form", "no lists", "short", "nobody", "split", "no valid", "no test"],
 )
 def test_a_file_that_cannot_be_scored_is_refused(frame, error, message):
     with pytest.raises(error, match=message):
