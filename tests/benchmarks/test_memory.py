@@ -40,7 +40,8 @@ def test_every_shopper_of_every_copy_gets_a_list(shop, home, tmp_path, capsys):
     assert rows["times 3", "shoppers"] == 3 * rows["times 1", "shoppers"] == 3 * SHOPPERS
     for system in ("times 1", "times 3"):
         assert rows[system, "served"] == rows[system, "shoppers"]
-        assert rows[system, "lists_peak_mb"] > rows[system, "log_mb"] > 0
+        # How much this process grew depends on what ran in it before: it may have had room for the log.
+        assert rows[system, "lists_peak_mb"] > max(rows[system, "log_mb"], 0)
         assert rows[system, "groups"] > SHOPPERS / 2, "groups of both heads"
     assert rows["times 3", "events"] == 3 * rows["times 1", "events"]
     assert rows["times 3", "groups"] > 2 * rows["times 1", "groups"]
